@@ -81,6 +81,7 @@ def _household(household: Household, area_name: str) -> HouseholdDocument:
         number=household.number,
         area_code=household.area_code,
         area_name=area_name,
+        group=household.group_name,
         head_name=household.head_name,
         address=household.address,
         phone_mask=household.phone_mask,

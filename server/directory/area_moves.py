@@ -14,6 +14,7 @@ from server import audit
 from server.audit.actions import Action
 from server.core.access import FIELD_ROLES
 from server.core.ids import new_id
+from server.households.groups import end_groups, take_groups_along
 from server.households.versions import keep_first_version, keep_version
 from server.models.areas import Area, AreaChange, PolicySetting
 from server.models.cases import CaseFile
@@ -45,6 +46,7 @@ async def move_village(session: AsyncSession, change: AreaChange, now: datetime)
         await session.flush()  # households, cases and the old code refer to it
     area.valid_until, area.successor_code = change.effective_on, change.to_code
     ids = await _move_households(session, change, now)
+    await end_groups(session, change.from_code, change.effective_on)
     await _move_what_is_under_way(session, change)
     await _move_roles(session, change, now)
     if change.kind == "moved":
@@ -70,6 +72,9 @@ async def _move_households(session: AsyncSession, change: AreaChange, now: datet
     )
     for household in households:
         await keep_first_version(session, household, now)
+    from_name = (await session.get_one(Area, change.from_code)).name
+    await take_groups_along(session, change.from_code, from_name, change.to_code, households)
+    for household in households:
         household.area_code, household.updated_at = change.to_code, now
     await session.flush()  # versions are read from the tables
     for household in households:

@@ -18,9 +18,10 @@ from server.core.http import (
     error_responses,
 )
 from server.core.paging import Page
-from server.directory import area_changes, area_register
+from server.directory import area_changes, area_register, groups
 from server.directory.area_changes import AreaChangeLine, AreaChangeState, DecideAreaChange, ProposeAreaChange
 from server.directory.area_register import AreaRegisterLine, RenameArea
+from server.directory.groups import GroupLine
 from server.http.exports import build_export_route
 from server.http.reads import NOTHING_PERSONAL, reads
 
@@ -63,6 +64,36 @@ export_area_register = build_export_route(
         "户数": lambda area: area.households,
         "专干": lambda area: area.caseworkers,
         "后继代码": lambda area: area.successor_code,
+    },
+)
+
+
+@get(
+    "/village-groups",
+    opt=NOTHING_PERSONAL,
+    responses=SIGNED_IN_ERRORS | error_responses("request.invalid"),
+    description="Groups of villages with their homes, by village. The file can be changed and imported again.",
+)
+async def list_village_groups(
+    caller: CallerDep,
+    session: Session,
+    area: AreaFilter = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int] = 50,
+) -> Page[GroupLine]:
+    return await groups.list_groups(session, caller, under=area, cursor=cursor, limit=limit)
+
+
+# The first, the third and the fifth heading are those of the import.
+export_village_groups = build_export_route(
+    list_village_groups,
+    "village-groups",
+    {
+        "所在村（社区）": lambda group: group.village_code,
+        "村名称": lambda group: group.village_name,
+        "村民组": lambda group: group.name,
+        "户数": lambda group: group.households,
+        "停用日期": lambda group: group.ended_on,
     },
 )
 
@@ -141,6 +172,8 @@ router = Router(
     route_handlers=[
         list_area_register,
         export_area_register,
+        list_village_groups,
+        export_village_groups,
         rename_area,
         list_area_changes,
         export_area_changes,

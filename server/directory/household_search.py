@@ -33,7 +33,7 @@ async def match_households(
     """Return a condition on `Household` for each word of the text: all of them must hold.
 
     A word is the beginning of any part of a member's name, of its pinyin or initials, of the archive number however it
-    is written, of the address, or part of the name of a town or village. An identity number and a phone number are
+    is written, of the address or group, or part of the name of a town or village. An identity and a phone number are
     found whole, by their blind index; each such search counts. Raises `household.id_checks_spent`.
     """
     words = text.split() or [text]

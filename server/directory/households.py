@@ -35,6 +35,7 @@ class HouseholdLine(ResponseBody):
     head_name: str
     area_code: str
     area_name: str
+    group: str | None
     class_: str | None = field(name="class")
     members: int
     monthly_amount_fen: int | None
@@ -71,6 +72,7 @@ async def list_households(
     caller: Caller,
     *,
     area: str | None,
+    group: str | None = None,
     class_: HouseholdClass | None,
     q: str | None,
     cursor: str | None,
@@ -84,6 +86,8 @@ async def list_households(
     rows = readable(Household, caller)
     if area is not None:
         rows = rows.where(Household.area_code.startswith(area, autoescape=True))
+    if group is not None:
+        rows = rows.where(Household.group_name == group)
     if class_ is not None:
         rows = rows.where(Household.class_ == class_)
     if q:
@@ -153,6 +157,7 @@ async def _load_household_lines(session: AsyncSession, households: Sequence[Hous
             head_name=household.head_name,
             area_code=household.area_code,
             area_name=names[household.area_code],
+            group=household.group_name,
             class_=household.class_,
             members=members.get(household.id, 0),
             monthly_amount_fen=household.monthly_amount_fen,

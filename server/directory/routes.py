@@ -51,6 +51,9 @@ from server.http.reads import NOTHING_PERSONAL, reads
 
 _DETAIL_PROBLEMS = SIGNED_IN_ERRORS | error_responses("thing.not_found")
 _LIST_PROBLEMS = SIGNED_IN_ERRORS | error_responses("request.invalid")
+GroupQuery = Annotated[
+    str | None, QueryParameter(name="group", max_length=40, description="Only homes of groups of this name.")
+]
 ClassQuery = Annotated[HouseholdClass | None, QueryParameter(name="class")]
 
 
@@ -108,14 +111,15 @@ async def list_public_areas(session: Session, under: AreaFilter = None) -> list[
     opt=reads("household"),
     responses=_LIST_PROBLEMS | error_responses("household.id_checks_spent"),
     description="Households in the caller's areas by archive number. Each word of `q` is the beginning of any part of "
-    "a member's name, of its pinyin or initials, of the archive number or address, part of the name of a town or "
-    "village, or a whole identity or phone number, which counts as a check of a number.",
+    "a member's name, of its pinyin or initials, of the archive number, address or group, part of the name of a town "
+    "or village, or a whole identity or phone number, which counts as a check of a number.",
 )
 async def list_households(
     officer: Officer,
     session: Session,
     services: ServicesDep,
     area: AreaFilter = None,
+    group: GroupQuery = None,
     household_class: ClassQuery = None,
     q: SearchText = None,
     cursor: FromQuery[str | None] = None,
@@ -126,6 +130,7 @@ async def list_households(
         services.encryption,
         officer,
         area=area,
+        group=group,
         class_=household_class,
         q=q,
         cursor=cursor,
@@ -141,6 +146,7 @@ export_households = build_export_route(
         "户编号": lambda household: household.number,
         "户主": lambda household: household.head_name,
         "所在地": lambda household: household.area_name,
+        "村民组": lambda household: household.group,
         "行政区划代码": lambda household: household.area_code,
         "类别": lambda household: household.class_,
         "人数": lambda household: household.members,

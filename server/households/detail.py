@@ -75,6 +75,7 @@ class HouseholdDetail(ResponseBody):
     number: str
     version: int
     area_code: str
+    group: str | None
     address: str
     phone_mask: str | None
     latitude: float | None
@@ -128,6 +129,7 @@ async def load_detail(session: AsyncSession, household: Household) -> HouseholdD
         number=household.number,
         version=await last_version(session, owned),
         area_code=household.area_code,
+        group=household.group_name,
         address=household.address,
         phone_mask=household.phone_mask,
         latitude=household.latitude,

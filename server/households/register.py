@@ -27,6 +27,7 @@ from server.core.working_days import day_of
 from server.households.conflicts import require_no_conflict_of_interest
 from server.households.detail import HouseholdDetail, last_version, load_page
 from server.households.double_benefit import select_elsewhere
+from server.households.groups import require_group
 from server.households.guarded_changes import (
     BankBody,
     PersonName,
@@ -112,6 +113,8 @@ class HouseholdBody(RequestBody):
     members: Annotated[list[MemberBody], Meta(min_length=1, max_length=30)]
     address: ShortText
     phone: Annotated[str, Meta(max_length=60)] | None = None
+    # Of the village; an empty text takes it away, without it the stored one stays.
+    group: Annotated[str, Meta(max_length=40)] | None = None
     place: Place | None = None
     # Decides how often the household is visited. Only a town officer writes it; without it the stored one stays.
     class_: Literal["A", "B", "C"] | None = msgspec.field(default=None, name="class")
@@ -219,6 +222,8 @@ async def _write(
         phone = normalise_phone(body.phone)
         household.phone_sealed = encryption.seal("household.phone", household.id, phone)
         household.phone_mask, household.phone_index = mask_phone(phone), encryption.index("phone", phone)
+    if body.group is not None and body.group != (household.group_name or ""):
+        household.group_name = await require_group(session, household.area_code, body.group) if body.group else None
     if body.place is not None:
         household.latitude, household.longitude = body.place.latitude, body.place.longitude
         household.datum = body.place.datum

@@ -14,6 +14,7 @@ from server.core.id_numbers import check_id, luhn_ok
 from server.core.money import parse_amount
 from server.core.normalise import clean_name, normalise_card, normalise_id, normalise_phone
 from server.imports.columns import Column, Line
+from server.imports.groups import read_group
 
 HEAD = ("户主", "本人", "申请人")
 # Of the columns of a row's members: the first has no number.
@@ -47,6 +48,7 @@ COLUMNS = (
     Column("sex", "性别"),
     Column("born_on", "出生日期", ("出生年月", "出生年月日")),
     Column("area", "所在村（社区）", ("村（社区）", "村居", "所在地", "行政村", "区划代码"), is_required=True),
+    Column("group", "村民组", ("村民小组", "所在组", "小组", "组别", "组", "社", "屯")),
     Column("address", "住址", ("家庭住址", "地址", "现住址", "详细地址")),
     Column("phone", "联系电话", ("电话", "手机号", "手机", "联系方式")),
     Column("latitude", "纬度", ("北纬",)),
@@ -96,6 +98,7 @@ class HouseholdPlan(msgspec.Struct, kw_only=True):
     bank_holder: str | None = None
     bank_name: str | None = None
     card: str | None = None
+    group: str | None = None
     holder: str | None = None
     # Set by the comparison: the staff who shall hold it, and the household there is already.
     holder_id: str | None = None
@@ -162,6 +165,7 @@ def read_household(group: HouseholdLines, area_code: str | None, today: date) ->
         bank_holder=first.text("bank_holder") or (members[0].name if first.text("card") else None),
         bank_name=first.text("bank_name") or None,
         card=_read_card(first),
+        group=read_group(first, "group"),
         holder=first.text("holder") or None,
     )
 

@@ -14,6 +14,7 @@ from server.core.ids import new_id
 from server.core.normalise import normalise_card
 from server.core.sequences import next_number
 from server.core.working_days import day_of
+from server.households.groups import ensure_group
 from server.households.versions import keep_first_version, keep_version
 from server.imports.import_kind import PlanToApply, Work
 from server.imports.register_reading import HouseholdPlan, MemberPlan
@@ -51,6 +52,7 @@ async def _create(work: Work, body: HouseholdPlan) -> Household:
         id=new_id(),
         number=await next_number(session, Household.number, body.area_code[:6] + "-", 6) if generated else body.number,
         area_code=body.area_code,
+        group_name=await _ensure_group(work, body),
         head_name=body.members[0].name,
         address=body.address,
         latitude=body.latitude,
@@ -80,6 +82,10 @@ async def _create(work: Work, body: HouseholdPlan) -> Household:
         await _take_over(work, body, household)
     _record(work, Action.HOUSEHOLD_CREATED, household)
     return household
+
+
+async def _ensure_group(work: Work, body: HouseholdPlan) -> str | None:
+    return (await ensure_group(work.session, body.area_code, body.group)).name if body.group else None
 
 
 def _record(work: Work, action: Action, household: Household) -> None:
@@ -174,11 +180,13 @@ async def _complete(work: Work, body: HouseholdPlan, household: Household) -> di
     session = work.session
     before: dict[str, Any] = {
         "address": household.address, "class": household.class_, "latitude": household.latitude,
-        "longitude": household.longitude, "datum": household.datum, "members": [],
+        "longitude": household.longitude, "datum": household.datum, "group": household.group_name, "members": [],
     }  # fmt: skip
     await keep_first_version(session, household, work.now)
     household.address = body.address if body.address != "—" else household.address
     household.class_ = body.class_ or household.class_
+    if body.area_code == household.area_code:
+        household.group_name = await _ensure_group(work, body) or household.group_name
     if body.latitude is not None and household.latitude is None:
         household.latitude, household.longitude, household.datum = body.latitude, body.longitude, body.datum
     rows = list(await session.scalars(select(HouseholdMember).where(HouseholdMember.household_id == household.id)))
@@ -262,6 +270,7 @@ async def restore_household(work: Work, plan: PlanToApply) -> None:
     session = work.session
     household = await session.get_one(Household, _household_id(plan), with_for_update=True)
     household.address, household.class_ = plan.before["address"], plan.before["class"]
+    household.group_name = plan.before.get("group", household.group_name)
     household.latitude, household.longitude = plan.before["latitude"], plan.before["longitude"]
     household.datum, household.updated_at = plan.before["datum"], work.now
     added = [UUID(member_id) for member_id in plan.before["members"]]

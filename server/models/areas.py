@@ -37,6 +37,17 @@ class Area(Base):
         return LEVELS[len(self.code)]
 
 
+class VillageGroup(Base):
+    """A group of a village (村民组): where in it a household lives. No scope, no rule and no figure goes by it."""
+
+    __tablename__ = "village_group"
+    __table_args__ = (CheckConstraint("name <> ''", name="name_is_written"),)
+
+    village_code: Mapped[str] = mapped_column(String(12), ForeignKey("area.code"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    ended_on: Mapped[date | None]
+
+
 AREA_CHANGE_KINDS = ("merged", "moved")
 AREA_CHANGE_STATES = ("proposed", "accepted", "rejected", "applied")
 

@@ -50,11 +50,20 @@ class Household(Base):
         CheckConstraint("monthly_amount_fen >= 0", name="amount_is_not_negative"),
         Index("ix_household_area_prefix", "area_code", postgresql_ops={"area_code": "text_pattern_ops"}),
         Index("ix_household_search_terms", "search_terms", postgresql_using="gin"),
+        # Of a household without a group nothing is checked (MATCH SIMPLE).
+        ForeignKeyConstraint(
+            ["area_code", "group_name"],
+            ["village_group.village_code", "village_group.name"],
+            name="fk_household_area_code_village_group",
+        ),
+        Index("ix_household_group", "area_code", "group_name", postgresql_where=text("group_name IS NOT NULL")),
     )
 
     id: Mapped[Id]
     number: Mapped[str] = mapped_column(unique=True)
     area_code: Mapped[AreaCode]
+    # Of its village; null where the office keeps none.
+    group_name: Mapped[str | None]
     head_name: Mapped[str]
     address: Mapped[str]
     phone_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
@@ -71,7 +80,7 @@ class Household(Base):
     # The household that it went into (`households/merging.py`): it is shown where somebody asks for it, and counts
     # for nothing.
     merged_into: Mapped[UUID | None] = mapped_column(ForeignKey("household.id"), index=True)
-    # Of number and address; written with them.
+    # Of number, address and group; written with them.
     search_terms: Mapped[str | None] = mapped_column(TSVECTOR, deferred=True)
 
     members: Mapped[list["HouseholdMember"]] = relationship(
@@ -130,8 +139,12 @@ class HouseholdMember(Base):
 @event.listens_for(Household, "before_update")
 def _set_household_terms(_mapper: Any, _connection: Any, household: Household) -> None:
     history = inspect(household).attrs
-    if history.number.history.has_changes() or history.address.history.has_changes():
-        household.search_terms = to_vector(list_number_terms(household.number) | list_address_terms(household.address))
+    if any(history[name].history.has_changes() for name in ("number", "address", "group_name")):
+        household.search_terms = to_vector(
+            list_number_terms(household.number)
+            | list_address_terms(household.address)
+            | list_address_terms(household.group_name or "")
+        )
 
 
 @event.listens_for(HouseholdMember, "before_insert")

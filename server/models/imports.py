@@ -9,7 +9,7 @@ from server.core.access import Caller, Role, in_areas
 from server.core.database import Base
 from server.models.columns import AreaCode, Id, Json, JsonList, OptionalTime, Sha256, Time
 
-IMPORT_KINDS = ("areas", "staff", "register", "assignments", "calendar", "aid")
+IMPORT_KINDS = ("areas", "staff", "register", "assignments", "calendar", "aid", "groups")
 # previewed → confirmed (being applied) → applied → undone. A newer file for the same batch replaces it.
 IMPORT_STATES = ("previewed", "confirmed", "applied", "undone", "replaced")
 LINE_OUTCOMES = ("new", "changed", "unchanged", "doubtful", "refused")

@@ -233,6 +233,8 @@ class HouseholdDocument(ResponseBody):
     class_: str | None = field(name="class")
     monthly_amount_fen: int | None
     members: list[MemberLine]
+    # Of the village.
+    group: str | None = None
     deleted: bool = field(default=False, name="_deleted")
 
 

@@ -29,7 +29,7 @@ const SCHEMAS = {
   assignments: schema(names('householdId', 'kind', 'dueOn', 'checklistCode', 'checklistVersion', 'partnerId', 'partnerName',
     'plannedOn', 'planPosition', 'note', 'lastAnswers')),
   households: schema(names('number', 'areaCode', 'areaName', 'headName', 'address', 'phoneMask', 'latitude', 'longitude',
-    'datum', 'class', 'monthlyAmountFen', 'members')),
+    'datum', 'class', 'monthlyAmountFen', 'members', 'group')),
   checklists: schema(names('code', 'version', 'kind', 'body')),
   visits: schema({ ...names('assignmentId', 'checklistCode', 'checklistVersion', 'state', 'mode', 'modeReason', 'startedAt',
     'endedAt', 'startFix', 'endFix', 'investigatorIds', 'familyPresent', 'answers', 'photos', 'amendment',

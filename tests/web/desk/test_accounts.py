@@ -262,7 +262,7 @@ async def test_a_deputy_is_named_for_a_leave_shown_beside_both_and_ended_early(a
     await dialog.get_by_label("代班人").select_option(value=await option.get_attribute("value"))
     today = utc_now().astimezone(CHINA).date()
     await dialog.get_by_label("起", exact=True).fill(f"{today:%Y/%m/%d}")
-    await dialog.get_by_label("止（含当日）").fill(f"{today + timedelta(days=9):%Y/%m/%d}")
+    await dialog.get_by_label("止（含当日）", exact=True).fill(f"{today + timedelta(days=9):%Y/%m/%d}")
     faults = {"dialog": await find_faults(page)}
     await shoot(page, "desk-deputy-new")
     await dialog.get_by_role("button", name="安排代班").press("Enter")

@@ -46,6 +46,7 @@ export interface PropertyDraft {
 }
 export interface Draft {
   address: string;
+  group: string;
   phone: string;
   phoneMask: string;
   class: 'A' | 'B' | 'C' | '';
@@ -95,6 +96,7 @@ export function newProperty(): PropertyDraft {
 export function emptyDraft(): Draft {
   return {
     address: '',
+    group: '',
     phone: '',
     phoneMask: '',
     class: '',
@@ -110,6 +112,7 @@ export function emptyDraft(): Draft {
 export function toDraft(home: Page): Draft {
   return {
     address: home.address,
+    group: home.group ?? '',
     phone: '',
     phoneMask: home.phoneMask ?? '',
     class: (home.class ?? '') as Draft['class'],
@@ -166,6 +169,7 @@ export function toBody(draft: Draft): Body {
   const { latitude, longitude, datum } = draft.place;
   return {
     address: draft.address.trim(),
+    group: draft.group.trim(),
     phone: draft.phone.trim() || null,
     class: draft.class || null,
     place: latitude && longitude ? { latitude: Number(latitude), longitude: Number(longitude), datum } : null,

@@ -6,6 +6,7 @@ export type Outcome = components['schemas']['ImportLineView']['outcome'];
 
 export const IMPORT_KINDS: Record<string, Message> = {
   areas: ['村（社区）', 'Villages'],
+  groups: ['村民组', 'Groups of villages'],
   staff: ['人员', 'Staff'],
   register: ['低保台账', 'Register of recipients'],
   assignments: ['走访任务', 'Visits to order'],

@@ -7,13 +7,14 @@ export function splitSearch(text: string): string[] {
   return text.trim().split(/\s+/u).map(makeSearchKey).filter(Boolean);
 }
 
-/** Names of members, their pinyin and initials, archive number, address and village; a part of each is enough. */
+/** Names of members, their pinyin and initials, archive number, address, village and group; a part of each is enough. */
 export function matchesSearch(household: Household, words: string[]): boolean {
   const texts = [
     household.headName,
     household.number,
     household.address,
     household.areaName,
+    household.group ?? '',
     ...household.members.map((member) => member.name),
   ].map(makeSearchKey);
   // An earlier server sent no pinyin. Pinyin is searched from a syllable's beginning on, so that `an` is not everybody.

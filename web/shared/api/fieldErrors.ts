@@ -30,6 +30,7 @@ const CODES: Record<string, Message> = {
   'area.too_wide': ['地区太大，请选到该角色负责的乡镇或村', 'is too wide for this role: choose its town or village'],
   'area.unknown': ['没有这个地区', 'no such area'],
   'household.exists': ['这户已有申请', 'this household has an application already'],
+  'group.unknown': ['村里没有这个村民组', 'is no group of the village'],
   'id.taken': ['已被占用', 'is taken'],
   'id.empty': ['没有填写', 'is missing'],
   'id.characters': ['只能是数字，最后一位可以是 X', 'has digits only, and X as its last'],
