@@ -79,7 +79,7 @@ async def list_village_groups(
     session: Session,
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[GroupLine]:
     return await groups.list_groups(session, caller, under=area, cursor=cursor, limit=limit)
 

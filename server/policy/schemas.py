@@ -251,7 +251,7 @@ class Rounding(_StrictStruct):
 # What households are told (`server/notifications/wording.py`).
 NoticeKind = Literal[
     "papers", "accepted", "posted", "decided", "answered", "changed", "bound", "register_changed", "deadline_moved",
-    "proof_due", "grace_ending",
+    "proof_due", "grace_ending", "payday",
 ]  # fmt: skip
 # The categories that a calculation knows (`server/benefits/uplifts.py`).
 Uplift = Literal["aged", "age_70", "minor", "severe_disability", "serious_illness", "single_parent", "student"]

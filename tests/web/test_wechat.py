@@ -134,9 +134,7 @@ async def test_a_resident_agrees_to_messages_in_wechat_gets_one_and_ends_them(
     async with open_session(services.sessions) as session:
         query = select(CaseFile).where(CaseFile.number == resident.application_number)
         case = (await session.scalars(query)).one()
-        facts = {"caseId": str(case.id)}
-        notice = {"kind": "decided", "thing": f"event:{number}", "area_code": case.area_code}
-        await jobs.defer(session, Notify(**notice, household_id=case.household_id, facts=facts))
+        await jobs.defer(session, notify_decided(case, f"event:{number}"))
     await jobs_done(system)
     async with httpx.AsyncClient(trust_env=False) as client:
         sent = (await client.get(f"{settings.wechat_base_url}/_stub/messages")).json()["messages"]
@@ -157,8 +155,7 @@ async def test_the_desk_shows_who_was_told_by_which_way_and_a_preview(browser, s
     person = next(member for member in county.staff if member.role == "county_officer")
     async with open_session(services.sessions) as session:
         case = (await session.scalars(select(CaseFile).order_by(CaseFile.number.desc()).limit(1))).one()
-        notice = {"kind": "decided", "thing": "event:desk", "area_code": case.area_code}
-        await jobs.defer(session, Notify(**notice, household_id=case.household_id, facts={"caseId": str(case.id)}))
+        await jobs.defer(session, notify_decided(case, "event:desk"))
     await jobs_done(system)
     handset = await Handset.unpack(browser, server.url)
     page = await handset.open("/desk/")
@@ -361,3 +358,13 @@ async def sent_code(stub: str, phone: str) -> str:
                 return mine[-1]["values"]["code"]
             await asyncio.sleep(0.1)
     raise AssertionError("no message came")
+
+
+def notify_decided(case: CaseFile, thing: str) -> Notify:
+    return Notify(
+        kind="decided",
+        thing=thing,
+        area_code=case.area_code,
+        household_id=case.household_id,
+        facts={"caseId": str(case.id)},
+    )

@@ -13,6 +13,7 @@ export const HOUSEHOLD_KINDS = [
   'answered',
   'proof_due',
   'grace_ending',
+  'payday',
   'deadline_moved',
   'register_changed',
   'bound',
