@@ -42,7 +42,7 @@ class AidOffice:
         return shown
 
     async def lines(self, batch: dict[str, Any] | None = None, **filters: Any) -> list[dict[str, Any]]:
-        params = {"limit": 1000, **filters} | ({"batch": batch["id"]} if batch else {})
+        params = {"limit": 200, **filters} | ({"batch": batch["id"]} if batch else {})
         answer = await self.county.http.get("/desk/v1/aid-lines", params=params)
         assert answer.status_code == 200, answer.text
         lines: list[dict[str, Any]] = answer.json()["items"]
@@ -50,7 +50,7 @@ class AidOffice:
 
     async def findings(self, batch: dict[str, Any], *, judged: bool = False) -> list[dict[str, Any]]:
         answer = await self.county.http.get(
-            f"/desk/v1/aid-batches/{batch['id']}/findings", params={"judged": judged, "limit": 1000}
+            f"/desk/v1/aid-batches/{batch['id']}/findings", params={"judged": judged, "limit": 200}
         )
         assert answer.status_code == 200, answer.text
         findings: list[dict[str, Any]] = answer.json()["items"]
