@@ -47,20 +47,25 @@ def plan_parts(
     *,
     month: date,
     unreceived: Mapping[date, int] | None = None,
+    owed_by_any: Mapping[date, int] | None = None,
 ) -> list[Part]:
     """Return the parts of a home's line in a month. `owed` holds each month that the line may pay for.
 
     `unreceived` is what of the allotted the bank sent back and nobody has paid again: it is not missing, since a
-    correction pays it, and nobody has to give it back.
+    correction pays it, and nobody has to give it back. `owed_by_any` is what the home's cases of any programme or area
+    owe for the month: only what is above it was overpaid.
     """
-    came_back = unreceived or {}
+    came_back, by_any_fen = unreceived or {}, owed_by_any or {}
     parts: list[Part] = []
     overpaid: list[tuple[date, int, str]] = []
     for of_month, (amount_fen, reason) in sorted(owed.items()):
         missing_fen = amount_fen - allotted.get(of_month, 0)
         if missing_fen > 0:
             parts.append(_missing_part(of_month, missing_fen, reason, allotted, left_out, month))
-        elif (overpaid_fen := -missing_fen - came_back.get(of_month, 0)) > 0:
+            continue
+        rightly_fen = max(amount_fen, by_any_fen.get(of_month, 0))
+        overpaid_fen = allotted.get(of_month, 0) - came_back.get(of_month, 0) - rightly_fen
+        if overpaid_fen > 0:
             overpaid.append((of_month, overpaid_fen, reason))
     left_fen = sum(part.amount_fen for part in parts)
     for of_month, overpaid_fen, reason in overpaid:

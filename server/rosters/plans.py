@@ -170,6 +170,18 @@ def _is_paid(roster: Roster, program: PaymentProgram) -> list[ColumnElement[bool
     ]
 
 
+def _list_own(homes: Sequence[Home], roster: Roster, program: PaymentProgram) -> list[Home]:
+    """Return those of a home's cases that `_is_paid` matches."""
+    return [
+        home
+        for home in homes
+        if home.case.area_code.startswith(roster.area_code)
+        and home.case.programme in program.homes
+        and home.case.paid_from is not None
+        and home.case.paid_from <= roster.month
+    ]
+
+
 async def _load_first_months(session: AsyncSession, roster: Roster, earliest: date) -> list[tuple[str, date]]:
     """Return the areas of the program's rosters, each with its first month: before it, others have paid."""
     rows = await session.execute(
@@ -196,7 +208,9 @@ async def _plan_homes(
     ids: Sequence[UUID],
 ) -> dict[UUID, Plan]:
     program = owing.program
-    homes = await load_homes(session, ids, *_is_paid(roster, program))
+    # Lines of any case are taken off; so nothing that a case of another programme or area rightly got is claimed back.
+    paid_homes = await load_homes(session, ids, CaseFile.state.in_(PAID_STATES))
+    homes = {household_id: _list_own(of_home, roster, program) for household_id, of_home in paid_homes.items()}
     allotted = await load_allotted(session, roster, owing.shared, ids)
     left_out = await _load_left_out(session, roster, ids)
     unreceived = await load_unreceived(session, owing.shared, ids)
@@ -210,12 +224,14 @@ async def _plan_homes(
         if household_id in listed:
             continue
         owed = _list_owed(of_home, roster, owing, allotted.get(household_id, {}))
+        by_any_fen = {month: owed_in(paid_homes[household_id], month).amount_fen for month in owed}
         parts = plan_parts(
             owed,
             allotted.get(household_id, {}),
             left_out.get(household_id, set()),
             month=roster.month,
             unreceived=unreceived.get(household_id),
+            owed_by_any=by_any_fen if program.pays == "amount" else None,
         )
         if parts:
             home = _paying_case(of_home, roster.month)

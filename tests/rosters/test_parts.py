@@ -168,3 +168,11 @@ def test_a_correction_pays_no_month_more_than_it_is_owed_nor_more_than_came_back
             assert elsewhere[part.month] + part.amount_fen >= due[part.month]
     if all(elsewhere[part.month] + part.amount_fen == due[part.month] for part in parts):
         assert again == parts
+
+
+def test_only_what_is_above_what_any_case_owes_is_taken_back():
+    owed = {FIRST: Owed(0, "另案"), add_months(FIRST, 1): Owed(600, "新增")}
+    month = add_months(FIRST, 1)
+    assert [part.kind for part in plan_parts(owed, {FIRST: 500}, (), month=month, owed_by_any={FIRST: 500})] == ["due"]
+    parts = plan_parts(owed, {FIRST: 500}, (), month=month, owed_by_any={FIRST: 450})
+    assert [(part.kind, part.amount_fen) for part in parts] == [("due", 600), ("recovery", -50)]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select, update
@@ -408,3 +409,31 @@ async def test_a_month_paid_as_rural_is_not_paid_again_when_the_case_becomes_urb
     roster = await pay.make(days.month(), program="urban_dibao")
     (line,) = await pay.lines(roster)
     assert (line["headName"], line["dueFen"], line["arrearsFen"]) == (home.head, 300_00, 0)
+
+
+async def test_what_a_case_of_another_programme_rightly_got_is_not_claimed_back(pay):
+    """A rural case, paid until it stopped; then an urban case of the same home."""
+    home = pay.homes[0]
+    await pay.settled(days.month(-1))
+    await pay.decide(home, "stopped", days.month(), 0, ground="moved")
+    urban = replace(home, case_id=new_id())
+    async with open_session(pay.services.sessions) as session:
+        session.add(
+            CaseFile(
+                id=urban.case_id, number="TSQ-U", household_id=home.household_id, area_code=PILOT, state="in_force",
+                applied_on=days.month(), rules_on=days.month(), programme="urban", paid_from=days.month(),
+            )
+        )  # fmt: skip
+    await pay.decide(urban, "granted", days.month(), 400_00)
+    # A roster of the urban program that paid nobody: its months are looked at from here on.
+    async with open_session(pay.services.sessions) as session:
+        session.add(
+            Roster(
+                number="FF-U", kind="monthly", program="urban_dibao", program_zh="城市低保", program_en="Urban", fund="县级",
+                area_code=PILOT, month=days.month(-1), state="drafted", made_by=(await session.scalars(select(Staff.id))).first(),
+                made_at=utc_now(),
+            )
+        )  # fmt: skip
+    (line,) = await pay.lines(await pay.make(days.month(), program="urban_dibao"))
+    assert (line["headName"], line["dueFen"], line["recoveryFen"]) == (home.head, 400_00, 0)
+    assert home.head not in [line["headName"] for line in await pay.lines(await pay.make(days.month()))]
