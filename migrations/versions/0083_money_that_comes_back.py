@@ -80,10 +80,17 @@ def _doubt_among(doubts: tuple[str, ...]) -> None:
 
 
 def downgrade() -> None:
-    """What came back after it was paid is accounting: it stays."""
+    """What came back after it was paid is accounting, and what somebody proposed or settled has a reason: it stays."""
     late = op.get_bind().scalar(sa.text("SELECT count(*) FROM roster_line WHERE paid_at IS NOT NULL"))
     if late:
         raise RuntimeError(f"{late} payments came back after they were paid: keep this version")
+    for rows, what in (
+        ("SELECT count(*) FROM late_return", "payments are reported as come back"),
+        ("SELECT count(*) FROM withdrawal_proposal", "withdrawals of visits are proposed"),
+        ("SELECT count(*) FROM grace_end WHERE settled_by IS NOT NULL", "ends of gradual exits are settled"),
+    ):
+        if count := op.get_bind().scalar(sa.text(rows)):
+            raise RuntimeError(f"{count} {what}: keep this version")
     op.drop_table("withdrawal_proposal")
     op.drop_constraint(op.f("ck_grace_end_settled_by_has_a_reason"), "grace_end", type_="check")
     op.drop_column("grace_end", "settled_reason")

@@ -33,7 +33,7 @@ OLD_KINDS = (
 )
 NO_TEMPLATE = {"templateId": "", "page": "", "fields": {"thing1": "what", "time2": "when"}}
 RULES: dict[str, tuple[object, str]] = {
-    "roster.payday": (25, "practice of offices; the day that the agent bank keeps"),
+    "roster.payday": (10, "practice of offices: the agent bank has credited by the 10th of the month"),
     "roster.payday_shows_sum": (False, "project default: a locked screen shows a message to anybody"),
     "notice.template.payday": (NO_TEMPLATE, "none until the mini-program has one"),
 }

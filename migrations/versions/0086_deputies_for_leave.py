@@ -63,8 +63,10 @@ def _index(name: str, columns: list[str], where: str) -> None:
 
 
 def downgrade() -> None:
-    op.execute("UPDATE staff_role SET revoked_at = now() WHERE deputy_for IS NOT NULL AND revoked_at IS NULL")
-    op.execute("UPDATE caseload SET revoked_at = now() WHERE deputyship_id IS NOT NULL AND revoked_at IS NULL")
+    """Who stood in for whom says who could read and decide: it stays."""
+    deputies = op.get_bind().scalar(sa.text("SELECT count(*) FROM deputyship"))
+    if deputies:
+        raise RuntimeError(f"{deputies} deputies were named: keep this version")
     op.drop_index("uq_staff_role_deputised_once", "staff_role")
     op.drop_index("uq_staff_role_held_once", "staff_role")
     _index("uq_staff_role_held_once", ONCE, "revoked_at IS NULL")

@@ -110,6 +110,14 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """What was announced and sent, and which messages people ended, stays. Followers and events come again."""
+    for rows, what in (
+        ("SELECT count(*) FROM announcement", "announcements were made"),
+        ("SELECT count(*) FROM message_delivery", "messages were sent"),
+        ("SELECT count(*) FROM message_stop", "kinds of messages were ended by people"),
+    ):
+        if count := op.get_bind().scalar(sa.text(rows)):
+            raise RuntimeError(f"{count} {what}: keep this version")
     drop_rules(RULES)
     for table in ("wechat_event", "wechat_follower", "message_stop", "message_delivery"):
         op.drop_table(table)

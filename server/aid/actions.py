@@ -55,7 +55,7 @@ async def act_on_batch(
     reason = body.reason.strip()
     if body.act in _NEED_REASON and not reason:
         raise Problem("review.reason_required")
-    if body.act == "release" and batch.prepared_by == caller.id:
+    if body.act == "release" and caller.acts_as(batch.prepared_by):
         raise Problem("aid.second_person")
     if body.act in _NEED_JUDGING:
         await _require_judged(session, caller, batch, now)

@@ -25,6 +25,7 @@ from server.core.http import RequestBody
 from server.core.ids import new_id
 from server.core.sequences import next_number
 from server.core.working_days import day_of
+from server.households.conflicts import require_no_conflict_of_interest
 from server.models.aid import AID_ROLES, AidBatch, AidLine
 from server.models.areas import Area
 from server.models.households import HouseholdMember
@@ -162,6 +163,9 @@ async def _list_homes(session: AsyncSession, caller: Caller, body: MakeAidBatch,
     homes = await load_homes(session, caller, body.household_ids, month)
     if len(homes) != len(set(body.household_ids)):
         raise Problem("thing.not_found")
+    elsewhere = sorted({home.area_code for home in homes if not home.area_code.startswith(body.area_code)})
+    if elsewhere:
+        raise Problem("request.invalid", faults=[Fault("/householdIds", "area.elsewhere", elsewhere[0])])
     return homes
 
 
@@ -212,7 +216,7 @@ async def lock_batch(session: AsyncSession, caller: Caller, batch_id: UUID) -> A
 
 
 async def add_line(session: AsyncSession, caller: Caller, batch_id: UUID, body: AddAidLine, now: datetime) -> AidBatch:
-    """Add a line to a draft. Idempotent by id. Raise `aid.not_now`, `request.invalid`, `thing.not_found`."""
+    """Add a line to a draft. Idempotent by id. Raise `aid.not_now`, `request.invalid`, `case.own_relative`."""
     batch = await lock_batch(session, caller, batch_id)
     earlier = await session.get(AidLine, body.id)
     if earlier is not None:
@@ -232,6 +236,7 @@ async def add_line(session: AsyncSession, caller: Caller, batch_id: UUID, body: 
     home: AidHome = require_found(homes[0] if homes else None)
     if not home.area_code.startswith(batch.area_code):
         raise Problem("request.invalid", faults=[Fault("/householdId", "area.elsewhere", home.area_code)])
+    await require_no_conflict_of_interest(session, caller, home.id)
     member = await _find_member(session, home, body.member_id)
     last = await session.scalar(select(func.max(AidLine.position)).where(AidLine.batch_id == batch.id))
     line = AidLine(

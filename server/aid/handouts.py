@@ -20,6 +20,7 @@ from server.core.access import Caller, readable, require_found, require_role
 from server.core.errors import Fault, Problem
 from server.core.http import HexSha256, RequestBody
 from server.core.working_days import day_of
+from server.households.conflicts import require_no_conflict_of_interest
 from server.models.aid import AID_ROLES, DEAD_AID_STATES, AidBatch, AidLine
 
 Name = Annotated[str, Meta(max_length=40)]
@@ -67,7 +68,10 @@ class TakeBack(RequestBody):
 async def record_handouts(
     session: AsyncSession, caller: Caller, batch_id: UUID, body: RecordHandouts, now: datetime
 ) -> AidBatch:
-    """Record what was handed out. Raise `aid.not_now`, `aid.handed_out`, `request.invalid`, `thing.not_found`."""
+    """Record what was handed out.
+
+    Raise `aid.not_now`, `aid.handed_out`, `case.own_relative`, `request.invalid`, `thing.not_found`.
+    """
     batch = await lock_batch(session, caller, batch_id)
     if batch.state != "released":
         raise Problem("aid.not_now", state=batch.state)
@@ -76,6 +80,7 @@ async def record_handouts(
     lines = {line.id: line for line in rows}
     if len(lines) != len(ids):
         raise Problem("thing.not_found")
+    await require_no_conflict_of_interest(session, caller, *{line.household_id for line in lines.values()})
     faults = [
         fault
         for place, handout in enumerate(body.handouts)
@@ -162,7 +167,7 @@ def _value_of(line: AidLine, milli: int | None) -> int | None:
 async def take_back(session: AsyncSession, caller: Caller, line_id: UUID, body: TakeBack, now: datetime) -> AidBatch:
     """Take back what was handed out, with a reason. What was given, when and to whom stays. Idempotent.
 
-    Raise `aid.not_now`.
+    Raise `aid.not_now`, `case.own_relative`.
     """
     require_role(caller, AID_ROLES)
     batch_id = require_found(await session.scalar(readable(AidLine, caller).with_only_columns(AidLine.batch_id).where(
@@ -174,6 +179,7 @@ async def take_back(session: AsyncSession, caller: Caller, line_id: UUID, body: 
         return batch
     if line.state != "handed_out":
         raise Problem("aid.not_now", state=line.state)
+    await require_no_conflict_of_interest(session, caller, line.household_id)
     line.state, line.reason = "taken_back", body.reason.strip()
     line.recorded_by, line.recorded_at = caller.id, now
     await session.flush()  # the findings are looked for in the table

@@ -226,7 +226,7 @@ def _list_acts(batch: AidBatch, caller: Caller) -> list[AidAct]:
     return [
         act
         for act, states in POSSIBLE_IN.items()
-        if batch.state in states and not (act == "release" and batch.prepared_by == caller.id)
+        if batch.state in states and not (act == "release" and caller.acts_as(batch.prepared_by))
     ]
 
 

@@ -163,7 +163,7 @@ async def act_on_aid_batch(
 @post(
     "/aid-batches/{batch_id:uuid}/lines",
     status_code=201,
-    responses=_STEP_ERRORS | error_responses("request.idempotency_key_reused"),
+    responses=_STEP_ERRORS | error_responses("request.idempotency_key_reused", "case.own_relative"),
     description="Add aid of a home, or of a member of it, to a draft by hand. The same id again is the same line.",
 )
 async def add_aid_line(
@@ -189,7 +189,7 @@ async def leave_out_of_aid_batch(
 @post(
     "/aid-batches/{batch_id:uuid}/handouts",
     status_code=200,
-    responses=_STEP_ERRORS | error_responses("aid.handed_out"),
+    responses=_STEP_ERRORS | error_responses("aid.handed_out", "case.own_relative"),
     description="Record lines that were handed out, each with its day and recipient, or were not, and why. All of them "
     "are recorded or none; the same again changes nothing.",
 )
@@ -203,7 +203,7 @@ async def record_aid_handouts(
 @post(
     "/aid-lines/{line_id:uuid}/take-back",
     status_code=200,
-    responses=_STEP_ERRORS,
+    responses=_STEP_ERRORS | error_responses("case.own_relative"),
     description="Take back what was handed out, with a reason. What was given, when and to whom stays readable.",
 )
 async def take_aid_back(

@@ -89,6 +89,7 @@ async def show_change_return(
 @post(
     "/change-returns/{area_code:str}/{month:date}/sending",
     status_code=200,
+    opt=reads("case"),
     responses=_STEP_ERRORS,
     description="Send a return to the office above once its month has ended, or again after it came back. Repeating it "
     "changes nothing.",
@@ -106,6 +107,7 @@ async def send_change_return(
 @post(
     "/change-returns/{area_code:str}/{month:date}/decision",
     status_code=200,
+    opt=reads("case"),
     responses=_STEP_ERRORS | error_responses("case.second_person", "review.reason_required"),
     description="Send a return back with a reason, or close it; by the office above.",
 )

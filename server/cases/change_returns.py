@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import Meta, convert, to_builtins
-from sqlalchemy import func, or_, select
+from msgspec.structs import replace
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -18,9 +19,9 @@ from sqlalchemy.orm import aliased
 from server import audit
 from server.audit.actions import Action
 from server.benefits.changes import month_after
-from server.core.access import Caller, Role, in_areas, require_found, require_role
+from server.core.access import DESK_ROLES, Caller, Role, in_areas, require_found, require_role
 from server.core.clock import CHINA
-from server.core.errors import Problem
+from server.core.errors import Fault, Problem
 from server.core.http import RequestBody, ResponseBody
 from server.core.ids import new_id
 from server.core.paging import Keyset, Page, fetch_page
@@ -38,6 +39,8 @@ _TOWN_DIGITS = 9
 _VILLAGE_DIGITS = 12
 _COUNTY_DIGITS = 6
 _BY_CODE = Keyset(Area.code)
+_REPORTED = "report_"
+_EARLIEST = date(2000, 1, 1)
 _SENDERS = {_VILLAGE_DIGITS: {Role.CASEWORKER, Role.TOWN_OFFICER}, _TOWN_DIGITS: {Role.TOWN_OFFICER}}
 _RECEIVERS = {_VILLAGE_DIGITS: {Role.TOWN_OFFICER, Role.COUNTY_OFFICER}, _TOWN_DIGITS: {Role.COUNTY_OFFICER}}
 ChangeReturnState = Literal["draft", "sent", "returned", "closed"]
@@ -110,7 +113,7 @@ async def list_change_returns(
 ) -> Page[ChangeReturnSummary]:
     """List the returns that the towns or villages of the caller's areas owe for a month, sent or not."""
     require_role(caller, CHANGE_RETURN_READERS)
-    first = month.replace(day=1)
+    first = _first_of(month, today)
     due_on = await _due_on(session, area or _own_area(caller), _DIGITS[level], first)
     rows = (
         select(Area, ChangeReturn, Staff.name)
@@ -119,7 +122,7 @@ async def list_change_returns(
         .where(
             func.char_length(Area.code) == _DIGITS[level],
             or_(Area.valid_until.is_(None), Area.valid_until > first),
-            in_areas(Area.code, caller, CHANGE_RETURN_READERS),
+            _is_read_by(caller),
         )
     )
     if area:
@@ -137,6 +140,13 @@ async def list_change_returns(
         ],
         next_cursor=next_cursor,
     )
+
+
+def _first_of(month: date, today: date) -> date:
+    """Return the first day of the month. Raise `request.invalid` for one of another age, or after the next."""
+    if not _EARLIEST <= month.replace(day=1) <= month_after(today):
+        raise Problem("request.invalid", faults=[Fault("/month", "field.invalid", month.isoformat())])
+    return month.replace(day=1)
 
 
 def _own_area(caller: Caller) -> str:
@@ -207,7 +217,7 @@ async def show_change_return(
 ) -> ChangeReturnDetail:
     """Return a return with its lines. Raises `thing.not_found` outside the caller's areas."""
     require_role(caller, CHANGE_RETURN_READERS)
-    first = month.replace(day=1)
+    first = _first_of(month, today)
     area = await _find_area(session, caller, area_code)
     sender = aliased(Staff)
     row = (
@@ -224,11 +234,11 @@ async def show_change_return(
     return ChangeReturnDetail(
         **_describe(area, first, due_on, today, sent, name, len(lines)),
         note=sent.note if sent else "",
-        lines=convert(lines, list[ChangeReturnLine]),
+        lines=await _hide_reports(session, caller, area_code, convert(lines, list[ChangeReturnLine])),
         may_send=is_open and caller.covers(area_code, _SENDERS[len(area_code)]),
         may_decide=sent is not None
         and sent.state == "sent"
-        and sent.sent_by != caller.id
+        and not caller.acts_as(sent.sent_by)
         and caller.covers(area_code, _RECEIVERS[len(area_code)]),
     )
 
@@ -239,11 +249,32 @@ async def _find_area(session: AsyncSession, caller: Caller, area_code: str) -> A
             select(Area).where(
                 Area.code == area_code,
                 func.char_length(Area.code).in_(list(_SENDERS)),
-                in_areas(Area.code, caller, CHANGE_RETURN_READERS),
+                _is_read_by(caller),
             )
         )
     )
     return area
+
+
+def _is_read_by(caller: Caller) -> ColumnElement[bool]:
+    """Match the areas whose returns the caller reads: offices those of their areas, caseworkers only of villages."""
+    of_village = func.char_length(Area.code) == _VILLAGE_DIGITS
+    return or_(in_areas(Area.code, caller, DESK_ROLES), of_village & in_areas(Area.code, caller, {Role.CASEWORKER}))
+
+
+async def _hide_reports(
+    session: AsyncSession, caller: Caller, area_code: str, lines: list[ChangeReturnLine]
+) -> list[ChangeReturnLine]:
+    """Leave out what residents wrote of themselves where the caller is no office and can't open the home."""
+    if caller.covers(area_code, DESK_ROLES):
+        return lines
+    reported = {line.household_id for line in lines if line.kind.startswith(_REPORTED)}
+    mine = select(Household.id).where(Household.id.in_(reported), Household.in_scope(caller))
+    hidden = reported - set(await session.scalars(mine))
+    return [
+        replace(line, reason="") if line.kind.startswith(_REPORTED) and line.household_id in hidden else line
+        for line in lines
+    ]
 
 
 async def draft_lines(session: AsyncSession, area_code: str, month: date) -> list[dict[str, Any]]:
@@ -279,7 +310,7 @@ async def draft_lines(session: AsyncSession, area_code: str, month: date) -> lis
     )
     lines += [
         ChangeReturnLine(
-            kind=f"report_{report.kind}", household_id=household_id, household_number=number, head_name=head,
+            kind=f"{_REPORTED}{report.kind}", household_id=household_id, household_number=number, head_name=head,
             area_code=code, on=report.happened_on or day_of(report.reported_at), people=None, from_month=None,
             before_fen=None, amount_fen=None, reason=report.text,
         )
@@ -295,7 +326,7 @@ async def send_change_return(
 
     Raises `auth.forbidden`, and `change_return.not_now` once it is sent, or before its month has ended.
     """
-    first = month.replace(day=1)
+    first = _first_of(month, day_of(now))
     await _find_area(session, caller, area_code)
     senders = _SENDERS[len(area_code)]
     if not caller.covers(area_code, senders):
@@ -330,7 +361,7 @@ async def decide_change_return(
 
     Raises `auth.forbidden`, `change_return.not_now`, `case.second_person`, `review.reason_required`.
     """
-    first = month.replace(day=1)
+    first = _first_of(month, day_of(now))
     await _find_area(session, caller, area_code)
     receivers = _RECEIVERS[len(area_code)]
     if not caller.covers(area_code, receivers):
@@ -340,7 +371,7 @@ async def decide_change_return(
         return await show_change_return(session, caller, area_code, first, day_of(now))
     if sent.state != "sent":
         raise Problem("change_return.not_now", state=sent.state)
-    if sent.sent_by == caller.id:
+    if caller.acts_as(sent.sent_by):
         raise Problem("case.second_person")
     if body.outcome == "returned" and not body.reason.strip():
         raise Problem("review.reason_required")

@@ -62,6 +62,7 @@ export_grace_ends = build_export_route(
 @post(
     "/grace-ends/{line_id:uuid}/deferral",
     status_code=200,
+    opt=reads("case"),
     responses=LOOKUP_ERRORS | error_responses("case.not_now"),
     description="Look at it again in a later month, with a reason; by the county, within the months that the area "
     "allows. Repeating it changes nothing.",
@@ -75,6 +76,7 @@ async def defer_grace_end(
 @post(
     "/grace-ends/{line_id:uuid}/kept-amount",
     status_code=200,
+    opt=reads("case"),
     responses=LOOKUP_ERRORS | error_responses("case.not_now", "grace.not_calculated", "case.second_person"),
     description="Settle a line whose new calculation gives the amount that is paid, with a reason; by the county, and "
     "by another person than who calculated. Repeating it changes nothing.",

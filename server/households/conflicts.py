@@ -15,9 +15,9 @@ from server.core.normalise import same_name
 from server.models.cases import CaseFile, RelativeOnStaff
 
 
-async def require_no_conflict_of_interest(session: AsyncSession, caller: Caller, household_id: UUID) -> None:
+async def require_no_conflict_of_interest(session: AsyncSession, caller: Caller, *household_ids: UUID) -> None:
     """Raise `case.own_relative`. Relatives are declared by name, so a namesake is excluded too; colleagues can act."""
-    await _refuse(session, caller, RelativeOnStaff.household_id == household_id)
+    await _refuse(session, caller, RelativeOnStaff.household_id.in_(household_ids))
 
 
 async def require_no_conflict_of_interest_in_cases(

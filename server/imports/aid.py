@@ -89,7 +89,14 @@ class AidImport:
             await examine_batch(work.session, batch, work.now)
 
     async def find_acted_upon(self, work: Work, plans: Sequence[PlanToApply]) -> int:
-        """Count lines that were taken back or of which a home said something, and findings that were judged."""
+        """Count lines that were taken back or of which a home said something, and findings that were judged.
+
+        The batches are locked first, as a household that says something of a line locks them.
+        """
+        ids_of_batches = sorted({UUID(plan.plan["batch"]) for plan in plans})
+        await work.session.execute(
+            select(AidBatch.id).where(AidBatch.id.in_(ids_of_batches)).order_by(AidBatch.id).with_for_update()
+        )
         ids = [UUID(plan.plan["line"]) for plan in plans]
         lines = select(func.count()).where(
             AidLine.id == func.any(ids), (AidLine.state != "handed_out") | AidLine.stance.is_not(None)
@@ -204,7 +211,7 @@ def _read_given(line: Line, kind: AidKind | None) -> dict[str, int | None]:
     elif kind is not None and not quantity:
         line.required("quantity")
     people = line.text("people") or "1"
-    if not people.isdigit() or not 1 <= int(people) <= _MOST_PEOPLE:
+    if not (people.isascii() and people.isdigit()) or not 1 <= int(people) <= _MOST_PEOPLE:
         line.add_fault("people", "cell.not_a_number", f"人数看不清：{people[:20]}", f"unclear: {people[:20]}")
         people = "1"
     return {"fen": fen, "milli": milli, "people": int(people)}
@@ -303,13 +310,29 @@ async def _open_batch(work: Work, plan: Mapping[str, Any]) -> AidBatch:
     return batch
 
 
+async def _find_member_again(work: Work, home: Household, member_id: UUID) -> HouseholdMember | None:
+    """Return the member; of one who was in both homes of a merge, the twin in the home that is left."""
+    member = await work.session.get(HouseholdMember, member_id)
+    if member is None or member.household_id == home.id:
+        return member
+    sealed, encryption = member.id_number_sealed, work.services.encryption
+    number = encryption.open("household_member.id_number", member.id, sealed) if sealed is not None else None
+    index = encryption.index("id_number", number) if number else None
+    of_home = select(HouseholdMember).where(HouseholdMember.household_id == home.id).order_by(HouseholdMember.position)
+    others = list(await work.session.scalars(of_home))
+    by_number = (other for other in others if index is not None and other.id_number_index == index)
+    names = (name_key(member.name), member.born_on)
+    by_name = (other for other in others if (name_key(other.name), other.born_on) == names)
+    return next(by_number, None) or next(by_name, None)
+
+
 async def _build_line(work: Work, batch: AidBatch, plan: PlanToApply, line_id: UUID) -> AidLine:
     values = plan.plan
     home = await work.session.get_one(Household, UUID(values["household"]))
     # It may have gone into another since the preview.
-    home = await work.session.get_one(Household, home.merged_into) if home.merged_into else home
-    member_id = UUID(values["member"]) if values["member"] else None
-    member = await work.session.get(HouseholdMember, member_id) if member_id else None
+    while home.merged_into is not None:
+        home = await work.session.get_one(Household, home.merged_into)
+    member = await _find_member_again(work, home, UUID(values["member"])) if values["member"] else None
     given = {"milli": values["milli"], "fen": values["fen"]}
     return AidLine(
         id=line_id, batch_id=batch.id, position=plan.position + 1, kind=batch.kind, month=batch.month,

@@ -238,8 +238,11 @@ async def _load_death_reports(session: AsyncSession, case_ids: Select[UUID]) -> 
 async def _load_certificates(
     session: AsyncSession, roster: Roster, case_ids: Select[UUID]
 ) -> dict[UUID, ValidCertificate]:
+    """Return the certificate of each case; of one replaced within the month, the one that is valid now."""
     rows = await session.scalars(
-        select(Certificate).where(
+        select(Certificate)
+        .order_by(Certificate.ended_on.nulls_last(), Certificate.id)
+        .where(
             Certificate.case_id.in_(case_ids),
             Certificate.valid_from <= roster.month,
             Certificate.valid_until > roster.month,

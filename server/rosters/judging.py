@@ -8,13 +8,14 @@ from msgspec import Meta
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from server import audit
 from server.audit.actions import Action
 from server.core.access import Caller, require_found
 from server.core.errors import Problem
 from server.core.http import RequestBody
-from server.models.rosters import Roster, RosterFinding, RosterLine
+from server.models.rosters import BankAnswer, Roster, RosterFinding, RosterLine
 from server.rosters.actions import draft_again, lock_roster, send_back
 from server.rosters.finding_kinds import FINDING_KINDS
 
@@ -49,7 +50,8 @@ async def judge_findings(
 ) -> Roster:
     """Judge findings while the roster is a draft. Again with the same verdict changes nothing.
 
-    Raise `roster.not_now`, and `roster.finding_certain` for one that nobody may pay in spite of.
+    Raise `roster.not_now`, `roster.second_person`, and `roster.finding_certain` for one that nobody may pay in spite
+    of.
     """
     roster = await _lock_draft(session, caller, roster_id)
     rows = await session.scalars(
@@ -60,6 +62,7 @@ async def judge_findings(
         raise Problem("thing.not_found")
     for finding in findings:
         _require_possible(finding, body.verdict)
+        await _require_second_person(session, caller, finding, body.verdict)
         if finding.verdict != body.verdict:
             finding.verdict, finding.reason = body.verdict, body.reason
             finding.judged_by, finding.judged_at = caller.id, now
@@ -79,6 +82,26 @@ def _require_possible(finding: RosterFinding, verdict: Verdict) -> None:
         raise Problem("roster.finding_certain")
     if verdict == "leave_out" and (finding.household_id is None or finding.code == "home_missing"):
         raise Problem("roster.finding_certain")
+
+
+async def _require_second_person(
+    session: AsyncSession, caller: Caller, finding: RosterFinding, verdict: Verdict
+) -> None:
+    """Raise `roster.second_person` for paying a home that the caller left out, or that the caller's file gave back."""
+    if verdict != "pay":
+        return
+    did_before = finding.verdict == "leave_out" and caller.acts_as(finding.judged_by)
+    if not did_before and finding.code == "returned_late":
+        correction, returned = aliased(RosterLine), aliased(RosterLine)
+        readers = await session.scalars(
+            select(BankAnswer.read_by)
+            .join(returned, (returned.roster_id == BankAnswer.roster_id) & (returned.answered_at == BankAnswer.read_at))
+            .join(correction, correction.source_line_id == returned.id)
+            .where(correction.roster_id == finding.roster_id, correction.household_id == finding.household_id)
+        )
+        did_before = any(caller.acts_as(reader) for reader in readers)
+    if did_before:
+        raise Problem("roster.second_person")
 
 
 async def leave_out(session: AsyncSession, caller: Caller, roster_id: UUID, body: LeaveOut, now: datetime) -> Roster:

@@ -1,4 +1,4 @@
-"""Tell each home of a sent roster from when its money is in the account, once for a home and a month.
+"""Tell each home of a sent roster from when its money is in the account, once for a home, a month and a program.
 
 A locked screen shows a notice to anybody: the sum stands in it only where the area's setting says so.
 """
@@ -64,11 +64,17 @@ def payday(month: date, day: int, today: date) -> date:
     return max(month.replace(day=min(day, last_day)), today)
 
 
+def _thing(line: RosterLine, household_id: UUID) -> str:
+    """Return what the notice is about: money of another program, or paid again by a correction, is another."""
+    again = f":{line.source_line_id}" if line.source_line_id else ""
+    return f"payday:{household_id}:{line.month:%Y-%m}:{line.program}{again}"
+
+
 def _notice(line: RosterLine, household_id: UUID, on: date, *, shows_sum: bool) -> Notify:
     shown = format_fen(line.total_fen)
     return Notify(
         kind="payday",
-        thing=f"payday:{household_id}:{line.month:%Y-%m}",
+        thing=_thing(line, household_id),
         area_code=line.area_code,
         household_id=household_id,
         facts={

@@ -231,7 +231,7 @@ export_roster_findings = build_export_route(list_roster_findings, "roster-findin
 @post(
     "/rosters/{roster_id:uuid}/judgements",
     status_code=200,
-    responses=_STEP_ERRORS | error_responses("roster.finding_certain"),
+    responses=_STEP_ERRORS | error_responses("roster.finding_certain", "roster.second_person"),
     description="Judge findings of a draft: pay in spite of them, or leave their homes out. Each takes a reason.",
 )
 async def judge_roster_findings(

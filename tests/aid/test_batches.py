@@ -11,10 +11,12 @@ from server.aid.quantities import format_milli, parse_milli
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.models.aid import AidBatch
+from server.models.areas import Area
 from server.models.audit import AuditEntry
+from server.models.cases import RelativeOnStaff
 from server.models.households import Household
 from tests import days
-from tests.makers.aid import to_head, to_proxy
+from tests.makers.aid import stand_in, to_head, to_proxy
 from tests.makers.rosters import PILOT
 
 
@@ -192,3 +194,42 @@ async def test_kinds_are_the_areas_own(aid):
     kinds = (await aid.town.http.get("/desk/v1/aid-kinds", params={"area": PILOT})).json()
     assert {"coal", "temporary", "medical", "meat_coupon"} <= {kind["code"] for kind in kinds}
     assert next(kind for kind in kinds if kind["code"] == "coal")["unitZh"] == "吨"
+
+
+async def test_a_deputy_does_not_release_what_the_person_they_stand_in_for_prepared(aid):
+    batch = await aid.make("heating", eachFen=100_00)
+    await aid.act(aid.town, batch, "prepare")
+    await stand_in(aid.pay.services, aid.county, aid.town, "town_officer", PILOT[:9])
+    assert (await aid.act(aid.county, batch, "release")).json()["code"] == "aid.second_person"
+    assert "release" not in (await aid.show(batch))["acts"]
+
+
+async def test_a_batch_of_listed_homes_takes_none_from_elsewhere(aid):
+    other = "339901001991"
+    async with open_session(aid.pay.services.sessions) as session:
+        session.add(Area(code=other, name="邻村", parent_code=PILOT[:9]))
+    ids = [str(aid.homes[0].household_id)]
+    answer = await aid.ask_to_make("heating", areaCode=other, householdIds=ids, eachFen=100_00)
+    assert [(fault["pointer"], fault["code"]) for fault in answer.json()["errors"]] == [
+        ("/householdIds", "area.elsewhere")
+    ]
+
+
+async def test_a_declared_relative_neither_adds_nor_hands_out_nor_takes_back(aid):
+    home = aid.homes[0]
+    batch = await aid.handed_out("heating", eachFen=100_00)
+    released = await aid.released("coal", eachMilli=1000)
+    draft = await aid.make("medical", householdIds=[])
+    async with open_session(aid.pay.services.sessions) as session:
+        session.add(
+            RelativeOnStaff(
+                household_id=home.household_id, name=aid.town.signed_in["name"], office="民政", relation="舅",
+                declared_on=days.month(),
+            )
+        )  # fmt: skip
+    line = {"id": str(new_id()), "householdId": str(home.household_id), "fen": 100_00}
+    added = await aid.town.http.post(f"/desk/v1/aid-batches/{draft['id']}/lines", json=line)
+    given = await aid.hand_out(released, *[to_head(line) for line in await aid.lines(released)])
+    (own,) = [line for line in await aid.lines(batch) if line["headName"] == home.head]
+    taken = await aid.town.http.post(f"/desk/v1/aid-lines/{own['id']}/take-back", json={"reason": "已退款"})
+    assert [answer.json()["code"] for answer in (added, given, taken)] == ["case.own_relative"] * 3

@@ -1,6 +1,6 @@
 """Monthly returns of changes: drafted from what happened, sent, sent back, closed; who is late is visible."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from sqlalchemy import update
 
@@ -10,8 +10,11 @@ from server.core.database import open_session
 from server.core.working_days import day_of
 from server.models.benefits import BenefitChange
 from server.models.change_returns import ChangeReturn
+from server.models.households import Caseload
+from server.models.people import StaffRole
 from tests import days
 from tests.benefits.test_changes import in_force, report
+from tests.makers.aid import stand_in
 from tests.makers.cases import TOWN, VILLAGE
 
 ADDRESS = "/desk/v1/change-returns"
@@ -126,3 +129,38 @@ async def test_nobody_reads_the_return_of_another_place(office):
     assert (await show(stranger)).json()["code"] == "thing.not_found"
     assert (await show(stranger, area="339901")).json()["code"] == "thing.not_found"
     assert day_of(utc_now()) >= days.month(0)
+
+
+async def test_a_caseworker_reads_villages_alone_and_no_words_of_other_peoples_residents(office, services):
+    county = await happened(office)
+    worker = await office.person("caseworker")
+    async with open_session(services.sessions) as session:
+        await session.execute(update(StaffRole).where(StaffRole.staff_id == worker.id).values(area_code=TOWN))
+        await session.execute(update(Caseload).values(revoked_at=utc_now()))
+    assert (await show(worker, area=TOWN)).json()["code"] == "thing.not_found"
+    assert await listed(worker, "town") == {}
+    (line,) = (await show(worker, month=days.month(0))).json()["lines"]
+    (seen,) = (await show(county, month=days.month(0))).json()["lines"]
+    assert (line["kind"], line["reason"], bool(seen["reason"])) == ("report_birth", "", True)
+
+
+async def test_a_deputy_of_the_sender_does_not_decide(office, services):
+    county = await happened(office)
+    town = await office.person("town_officer")
+    await send(town)
+    await stand_in(services, county, town, "town_officer", TOWN)
+    assert (await decide(county, "closed")).json()["code"] == "case.second_person"
+    assert (await show(county)).json()["mayDecide"] is False
+
+
+async def test_a_month_of_another_age_is_refused(office):
+    county = await office.person("county_officer")
+    town = await office.person("town_officer")
+    for month in (date(9999, 12, 31), date(1, 1, 1), days.month(2)):
+        answers = [
+            await county.http.get(ADDRESS, params={"month": month.isoformat()}),
+            await show(county, month=month),
+            await send(town, month=month),
+            await county.http.post(f"{ADDRESS}/{VILLAGE}/{month.isoformat()}/decision", json={"outcome": "closed"}),
+        ]
+        assert [answer.json().get("code") for answer in answers] == ["request.invalid"] * 4

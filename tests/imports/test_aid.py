@@ -5,7 +5,7 @@ from sqlalchemy import select, update
 
 from server.core.database import open_session
 from server.models.aid import AidBatch, AidLine
-from server.models.households import HouseholdMember
+from server.models.households import Household, HouseholdMember
 from tests import days
 from tests.imports.test_imports import apply, lines_of, preview, workbook
 from tests.makers.aid import AidOffice
@@ -114,6 +114,32 @@ async def test_an_import_is_undone_until_somebody_acted_on_it(aid, system):
     assert taken.status_code == 200
     refused = await aid.town.http.post(f"/desk/v1/imports/{again['id']}/undo", json=undo)
     assert refused.json()["code"] == "import.acted_upon"
+
+
+async def test_aid_of_a_home_that_was_merged_twice_since_goes_to_the_last_and_to_the_same_person(aid, system):
+    number, (home, between, last, *_) = await give_number(aid), aid.homes
+    content = workbook(HEADINGS, [number, home.spouse, "医疗救助", "", day(), "300", "", "", ""])
+    batch = await preview(aid.town, "aid", content, area=PILOT)
+    encryption = aid.pay.services.encryption
+    async with open_session(aid.pay.services.sessions) as session:
+        for gone, kept in ((home, between), (between, last)):
+            moved = update(Household).where(Household.id == gone.household_id)
+            await session.execute(moved.values(merged_into=kept.household_id))
+        member = update(HouseholdMember)
+        await session.execute(member.where(HouseholdMember.id == home.spouse_id).values(id_number_index=None))
+        twin = member.where(HouseholdMember.id == last.spouse_id)
+        await session.execute(twin.values(id_number_index=encryption.index("id_number", number)))
+    await apply(system, aid.county, batch)
+    async with aid.pay.services.sessions() as session:
+        (line,) = await session.scalars(select(AidLine))
+    assert (line.household_id, line.member_id) == (last.household_id, last.spouse_id)
+
+
+async def test_people_that_are_no_plain_digits_are_refused(aid, system):
+    number, home = await give_number(aid), aid.homes[0]
+    content = workbook([*HEADINGS, "人数"], [number, home.spouse, "医疗救助", "", day(), "300", "", "", "", "²"])
+    (line,) = await lines_of(aid.town, await preview(aid.town, "aid", content, area=PILOT))
+    assert (line["outcome"], line["faults"][0]["code"]) == ("refused", "cell.not_a_number")
 
 
 async def test_what_another_office_gave_twice_is_a_finding_of_its_batch(aid, system):

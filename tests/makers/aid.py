@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from server.core.database import open_session
 from server.core.ids import new_id
+from server.models.people import StaffRole
 from tests import days
 from tests.makers.rosters import PILOT, RosterOffice
 from tests.phones import Desk
@@ -100,3 +102,9 @@ def to_head(line: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 def to_proxy(line: dict[str, Any], name: str, **more: Any) -> dict[str, Any]:
     return to_head(line, recipient="proxy", recipientName=name, relation="邻居", **more)
+
+
+async def stand_in(services: Any, deputy: Desk, absent: Desk, role: str, area_code: str) -> None:
+    """The deputy has the role of somebody who is on leave."""
+    async with open_session(services.sessions) as session:
+        session.add(StaffRole(staff_id=deputy.id, role=role, area_code=area_code, deputy_for=absent.id))

@@ -122,6 +122,11 @@ async def test_a_home_is_told_once_a_month_from_when_its_money_is_there(pay, sho
     (notice,) = await payday_notices(resident)
     assert ("300.00" in notice["zh"], "300.00" in notice["en"]) == (shows_sum, shows_sum)
     assert "–" not in notice["zh"]
+    async with open_session(pay.services.sessions) as session:
+        await session.execute(update(RosterLine).values(program="heating"))
+        await jobs.defer(session, AnnouncePayday(roster_id=UUID(roster)))
+    await pay.system.run_jobs()
+    assert len(await payday_notices(resident)) == 2
 
 
 def test_payday_is_in_the_rosters_month_or_today_where_it_is_sent_later():

@@ -437,3 +437,16 @@ async def test_what_a_case_of_another_programme_rightly_got_is_not_claimed_back(
     (line,) = await pay.lines(await pay.make(days.month(), program="urban_dibao"))
     assert (line["headName"], line["dueFen"], line["recoveryFen"]) == (home.head, 400_00, 0)
     assert home.head not in [line["headName"] for line in await pay.lines(await pay.make(days.month()))]
+
+
+async def test_who_left_a_home_out_does_not_put_it_back_alone(pay):
+    roster = await pay.make(days.month())
+    await pay.judge(roster)
+    first = (await pay.lines(roster))[0]
+    body = {"lineId": first["id"], "reason": "账户待核实"}
+    await pay.town.http.post(f"/desk/v1/rosters/{roster}/left-out", json=body)
+    (finding,) = [finding for finding in await pay.findings(roster, judged=True) if finding["code"] == "by_hand"]
+    body = {"findingIds": [finding["id"]], "verdict": "pay", "reason": "已核实（测试）"}
+    path = f"/desk/v1/rosters/{roster}/judgements"
+    assert (await pay.town.http.post(path, json=body)).json()["code"] == "roster.second_person"
+    assert (await pay.county.http.post(path, json=body)).json()["homes"] == 4
