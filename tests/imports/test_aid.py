@@ -137,7 +137,7 @@ async def test_aid_of_a_home_that_was_merged_twice_since_goes_to_the_last_and_to
 
 async def test_people_that_are_no_plain_digits_are_refused(aid, system):
     number, home = await give_number(aid), aid.homes[0]
-    content = workbook([*HEADINGS, "人数"], [number, home.spouse, "医疗救助", "", day(), "300", "", "", "", "²"])
+    content = workbook([*HEADINGS, "人数"], [number, home.spouse, "医疗救助", "", day(), "300", "", "", "", "፩"])
     (line,) = await lines_of(aid.town, await preview(aid.town, "aid", content, area=PILOT))
     assert (line["outcome"], line["faults"][0]["code"]) == ("refused", "cell.not_a_number")
 
