@@ -26,6 +26,7 @@ from server.models.crosschecks import CHECKERS, CrossCheck, CrossCheckBatch
 
 # Steps that rest on what an office answered: an opinion or a decision about the payment, and its proposal.
 _ON_ANSWERS = (
+    "hearing_called",
     "opinion_grant",
     "opinion_refuse",
     "confirmed",

@@ -84,6 +84,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "sync.page_too_long": {"limit": 1000},
     "sync.digest_mismatch": {"collection": "assignments"},
     "visit.amends_the_record": {"fields": "startedAt, endedAt"},
+    "record.amends_the_record": {"fields": "startedAt"},
     "photo.hash_mismatch": {"expected": "9f2c41d07ab3", "received": "51e8a6c0f94d"},
     "upload.header_invalid": {"header": "Upload-Metadata", "required": "evidenceId"},
     "upload.size_differs": {"announced": 248_113, "received": 248_000},
