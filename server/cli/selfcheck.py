@@ -43,7 +43,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 async def run_selfcheck(settings: Settings, environ: Mapping[str, str]) -> list[Line]:
     lines = [*check_keys(settings), *check_key_files(environ), *check_addresses(settings)]
-    lines += [check_metrics(settings), check_backup(settings)]
+    lines += [check_metrics(settings), check_backup(settings), check_wechat_push(settings)]
     async with open_services(settings) as services:
         try:
             async with open_session(services.sessions) as session:
@@ -221,6 +221,13 @@ def check_metrics(settings: Settings) -> Line:
         seen = "a proxy on this machine that sends no X-Forwarded-For would show /metrics to everybody"
         return Line("metrics", "warn", seen, advice)
     return Line("metrics", "ok", "/metrics answers this machine alone")
+
+
+def check_wechat_push(settings: Settings) -> Line:
+    if settings.wechat_push_token and not settings.wechat_push_key:
+        advice = "choose the encrypted mode in WeChat's console and set ZOUFANG_WECHAT_PUSH_KEY"
+        return Line("wechat push", "bad", "events are refused: there is a token and no key", advice)
+    return Line("wechat push", "ok", "encrypted events are taken" if settings.wechat_push_key else "not set up")
 
 
 def check_backup(settings: Settings) -> Line:

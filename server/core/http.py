@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Annotated, Any, ClassVar
 
 from litestar import Request
@@ -72,8 +73,19 @@ BEARER: Sequence[dict[str, list[str]]] = [{"bearer": []}]
 
 
 def client_address(request: Request[Any, Any, Any]) -> str:
-    """Return the client's IP address; behind a trusted proxy, the one that the proxy reports."""
-    return request.client.host if request.client else "unknown"
+    """Return the client's IP address; behind a trusted proxy, the one that the proxy reports.
+
+    Of IPv6 the network: a subscriber has 2^64 addresses, which must not count as strangers each.
+    """
+    if request.client is None:
+        return "unknown"
+    try:
+        address = ip_address(request.client.host)
+    except ValueError:
+        return request.client.host
+    if isinstance(address, IPv4Address) or address.is_loopback:
+        return str(address)
+    return str(address.ipv4_mapped or ip_network((int(address), 64), strict=False).network_address)
 
 
 # Keys of a handler's `opt`, for the schema: the type of a body that it reads itself, and of an answer that its

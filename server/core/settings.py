@@ -70,7 +70,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         str, Meta(description="Token of WeChat's message push (消息推送), of both apps; empty: no events (secret)")
     ] = ""
     wechat_push_key: Annotated[
-        str, Meta(description="Its EncodingAESKey: only encrypted events are taken; empty: plain ones (secret)")
+        str, Meta(description="Its EncodingAESKey: only encrypted events are taken; empty: no events (secret)")
     ] = ""
     public_origin: Annotated[
         str, Meta(description="Origin at which people reach this, `https://…`, given to WeChat; empty: as each request")

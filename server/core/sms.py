@@ -5,6 +5,7 @@ The key and the signature go in the query, so nothing of it is logged. A refusal
 
 import hashlib
 import hmac
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC
@@ -18,6 +19,10 @@ from server.core.clock import utc_now
 
 if TYPE_CHECKING:
     import httpx
+
+
+# Aliyun sends to every number of a list by comma, which a phone field might hold.
+_ONE_NUMBER = re.compile(r"\+?[0-9]{5,20}")
 
 
 class SmsRefused(Exception):
@@ -61,7 +66,9 @@ class Sms:
         return all((self._base_url, self._key_id, self._key_secret, self._sign_name))
 
     async def send(self, phone: str, template: str, values: Mapping[str, str]) -> None:
-        """Send one message. Raises `SmsRefused` or `SmsUnavailable`; it is never repeated here."""
+        """Send one message to one number. Raises `SmsRefused` or `SmsUnavailable`; it is never repeated here."""
+        if _ONE_NUMBER.fullmatch(phone) is None:
+            raise SmsRefused("not_one_number")
         params = {
             "AccessKeyId": self._key_id,
             "Action": "SendSms",

@@ -8,7 +8,7 @@ right secret, a month without a try, or an officer at the counter takes the lock
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningInsert
@@ -46,6 +46,18 @@ async def begin_attempt(sessions: Sessions, subjects: Collection[str], now: date
                 lock = min(FIRST_LOCK * 2 ** min(failures - FREE_FAILURES, 20), LONGEST_LOCK)
                 row = await session.get_one(AttemptLock, subject)
                 row.locked_until = now + lock
+
+
+async def check_locks(sessions: Sessions, subjects: Collection[str], now: datetime) -> None:
+    """Raise `request.rate_limited` while a subject is locked, and count nothing.
+
+    Call it before `slow_down`: who is locked must not take the turns of those who share a number or an address.
+    """
+    is_locked = AttemptLock.subject.in_(subjects), AttemptLock.locked_until > now
+    async with open_session(sessions) as session:
+        until = await session.scalar(select(func.max(AttemptLock.locked_until)).where(*is_locked))
+    if until is not None:
+        raise _locked(until, now)
 
 
 async def forgive_attempt(session: AsyncSession, subject: str) -> None:

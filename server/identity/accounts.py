@@ -10,7 +10,7 @@ from typing import Annotated
 from uuid import UUID
 
 from msgspec import Meta
-from sqlalchemy import Select, Update, func, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
@@ -28,15 +28,13 @@ from server.core.job_types import EndRoles
 from server.core.services import Services
 from server.households.caseload import CASELOAD_ROLES, ReassignHouseholds, RevokeHouseholds, reassign, revoke
 from server.http.rate_limit import unlock
-from server.identity.deputies import end_deputyships_of, send_checklists
+from server.identity.deputies import align_lent_roles, end_deputyships_of, send_checklists, send_tasks
 from server.identity.identities import end_wechat_links
 from server.identity.links import NewLink, end_all_devices, make_link
 from server.identity.second_factor import delete_second_factor
 from server.models.areas import Area
 from server.models.households import Caseload
 from server.models.people import Staff, StaffRole
-from server.models.records import Task
-from server.sync_feed.publish import publish_change
 
 # Which roles the holder of a role may grant and end, within the area of their own.
 GRANTS: dict[Role, frozenset[Role]] = {
@@ -144,7 +142,10 @@ async def revoke_role(session: AsyncSession, caller: Caller, staff_id: UUID, bod
     row = await session.scalar(_current_role(staff.id, body))
     if row is not None:
         row.revoked_at = now
-        await session.execute(_deputised(staff.id, body).values(revoked_at=now))
+        await session.flush()  # what is lent of it, and its tasks, follow
+        await align_lent_roles(session, staff.id, now)
+        if body.role in FIELD_ROLES:
+            await send_tasks(session, body.area_code)
         _record_role(session, caller, Action.STAFF_ROLE_REVOKED, staff.id, body.role, body.area_code)
 
 
@@ -271,15 +272,11 @@ async def ensure_role(session: AsyncSession, caller: Caller | None, staff: Staff
         _record_role(session, caller, Action.STAFF_ROLE_GRANTED, staff.id, body.role, body.area_code)
         if body.role in FIELD_ROLES:
             await send_checklists(session, staff.id, body.area_code)
-            await _send_tasks(session, body.area_code)
+            await send_tasks(session, body.area_code)
     row.ends_on = body.ends_on
+    await session.flush()  # what is lent of it follows
+    await align_lent_roles(session, staff.id, utc_now())
     return is_new
-
-
-async def _send_tasks(session: AsyncSession, area_code: str) -> None:
-    """Send the open tasks of the area, which were given before, to whoever works there now."""
-    open_tasks = select(Task.id).where(Task.state == "open", Task.area_code.startswith(area_code))
-    await publish_change(session, "tasks", list(await session.scalars(open_tasks)))
 
 
 def _require_may_grant(caller: Caller, body: RoleBody) -> None:
@@ -298,16 +295,6 @@ def _current_role(staff_id: UUID, body: RoleBody) -> Select[StaffRole]:
         StaffRole.area_code == body.area_code,
         StaffRole.revoked_at.is_(None),
         StaffRole.deputy_for.is_(None),
-    )
-
-
-def _deputised(staff_id: UUID, body: RoleBody) -> Update:
-    """What a deputy holds of a role: it ends with the role."""
-    return update(StaffRole).where(
-        StaffRole.deputy_for == staff_id,
-        StaffRole.role == body.role,
-        StaffRole.area_code == body.area_code,
-        StaffRole.revoked_at.is_(None),
     )
 
 
@@ -340,4 +327,8 @@ async def end_roles_of_before(session: AsyncSession, today: date, now: datetime)
     rows = ended.all()
     for staff_id, role, area_code in rows:
         _record_role(session, None, Action.STAFF_ROLE_REVOKED, staff_id, role, area_code)
+    for staff_id in {staff_id for staff_id, _, _ in rows}:
+        await align_lent_roles(session, staff_id, now)
+    for area_code in {area_code for _, role, area_code in rows if role in FIELD_ROLES}:
+        await send_tasks(session, area_code)
     return len(rows)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import Select, literal, or_, select, update
+from sqlalchemy import Select, and_, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
@@ -23,43 +23,85 @@ from server.core.services import Services
 from server.households.caseload import return_homes, share_homes
 from server.models.checklists import ChecklistTemplate
 from server.models.people import Deputyship, Staff, StaffRole
-from server.sync_feed.publish import publish_to
+from server.models.records import Task
+from server.sync_feed.publish import publish_change, publish_to
+
+_TOWN_DIGITS = 9
 
 
 async def start_deputyship(session: AsyncSession, caller: Caller | None, deputyship: Deputyship, now: datetime) -> None:
     """Give the deputy the homes, and the duties that the person still has."""
-    held = await _list_held(session, deputyship.staff_id)
+    held = await _load_held(session, deputyship.staff_id)
     for role, area_code in deputyship.duties:
-        # A caseworker's role is how a phone works in the area; a person on leave may be an officer without it.
-        if role == Role.CASEWORKER or (role, area_code) in held:
-            await _lend_role(session, deputyship, role, area_code)
+        if (role, area_code) in held:
+            await _lend_role(session, deputyship, role, area_code, held[role, area_code])
     if deputyship.with_homes:
         await share_homes(session, caller, deputyship, now)
     deputyship.started_at = now
     _record(session, caller, Action.STAFF_DEPUTY_STARTED, deputyship)
 
 
-async def _lend_role(session: AsyncSession, deputyship: Deputyship, role: str, area_code: str) -> None:
+async def _lend_role(
+    session: AsyncSession, deputyship: Deputyship, role: str, area_code: str, held_until: date
+) -> None:
     row = StaffRole(
         staff_id=deputyship.deputy_id,
         role=role,
         area_code=area_code,
-        ends_on=deputyship.ends_on,
+        ends_on=min(held_until, deputyship.ends_on),
         deputy_for=deputyship.staff_id,
     )
     session.add(row)
     await session.flush()  # the checklists are sent to those who have it
     if role in FIELD_ROLES:
         await send_checklists(session, deputyship.deputy_id, area_code)
+        await send_tasks(session, area_code)
 
 
-async def _list_held(session: AsyncSession, staff_id: UUID) -> set[tuple[str, str]]:
+def may_lend_casework(role: str, area_code: str) -> bool:
+    """Say whether a role lets its holder lend a caseworker's, which is how a phone works in the area.
+
+    A county's officer or supervisor has none to lend: it would open the whole county's field to one caseworker.
+    """
+    return role == Role.CASEWORKER or (role == Role.TOWN_OFFICER and len(area_code) >= _TOWN_DIGITS)
+
+
+async def _load_held(session: AsyncSession, staff_id: UUID) -> dict[tuple[str, str], date]:
+    """Load what a person may lend, with its last day."""
+    is_current = or_(StaffRole.ends_on.is_(None), StaffRole.ends_on >= today_in_china())
     rows = await session.execute(
-        select(StaffRole.role, StaffRole.area_code).where(
-            StaffRole.staff_id == staff_id, StaffRole.revoked_at.is_(None), StaffRole.deputy_for.is_(None)
+        select(StaffRole.role, StaffRole.area_code, StaffRole.ends_on).where(
+            StaffRole.staff_id == staff_id, StaffRole.revoked_at.is_(None), StaffRole.deputy_for.is_(None), is_current
         )
     )
-    return {(role, area_code) for role, area_code in rows}
+    held: dict[tuple[str, str], date] = {}
+    for role, area_code, ends_on in rows:
+        lent = {role, str(Role.CASEWORKER)} if may_lend_casework(role, area_code) else {role}
+        for name in lent:
+            held[name, area_code] = max(held.get((name, area_code), date.min), ends_on or date.max)
+    return held
+
+
+async def align_lent_roles(session: AsyncSession, staff_id: UUID, now: datetime) -> None:
+    """Keep what is lent of a person's roles in step with them: it ends with the role, or on its last day."""
+    held = await _load_held(session, staff_id)
+    of_deputy = Deputyship.staff_id == StaffRole.deputy_for, Deputyship.deputy_id == StaffRole.staff_id
+    lent = await session.execute(
+        select(StaffRole, Deputyship.ends_on)
+        .join(Deputyship, and_(*of_deputy, Deputyship.ended_at.is_(None)))
+        .where(StaffRole.deputy_for == staff_id, StaffRole.revoked_at.is_(None))
+    )
+    ended = []
+    for row, last_day in lent:
+        held_until = held.get((row.role, row.area_code))
+        if held_until is None:
+            row.revoked_at = now
+            ended.append(row.area_code)
+        else:
+            row.ends_on = min(held_until, last_day)
+    await session.flush()  # the tasks are taken from those who have lost it
+    for area_code in ended:
+        await send_tasks(session, area_code)
 
 
 async def end_deputyship(session: AsyncSession, caller: Caller | None, deputyship: Deputyship, now: datetime) -> None:
@@ -71,7 +113,9 @@ async def end_deputyship(session: AsyncSession, caller: Caller | None, deputyshi
         StaffRole.deputy_for == deputyship.staff_id,
         StaffRole.revoked_at.is_(None),
     )
-    await session.execute(lent.values(revoked_at=now).execution_options(synchronize_session=False))
+    ended = lent.values(revoked_at=now).returning(StaffRole.area_code).execution_options(synchronize_session=False)
+    for area_code in sorted(set(await session.scalars(ended))):
+        await send_tasks(session, area_code)
     await return_homes(session, caller, deputyship, now)
     deputyship.ended_at, deputyship.ended_by = now, caller.id if caller else None
     _record(session, caller, Action.STAFF_DEPUTY_ENDED, deputyship)
@@ -135,6 +179,12 @@ async def send_checklists(session: AsyncSession, staff_id: UUID, area_code: str)
     )
     ids = await session.scalars(select(ChecklistTemplate.id).where(reach, ChecklistTemplate.retired_at.is_(None)))
     await publish_to(session, staff_id, "checklists", [str(checklist_id) for checklist_id in ids])
+
+
+async def send_tasks(session: AsyncSession, area_code: str) -> None:
+    """Send the open tasks of the area to whoever works there now, and take them from who no longer does."""
+    open_tasks = select(Task.id).where(Task.state == "open", Task.area_code.startswith(area_code, autoescape=True))
+    await publish_change(session, "tasks", list(await session.scalars(open_tasks)))
 
 
 def _record(session: AsyncSession, caller: Caller | None, action: Action, deputyship: Deputyship) -> None:

@@ -5,7 +5,7 @@ lent only by who may grant them: nobody chooses who confirms what they proposed.
 """
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -15,7 +15,16 @@ from sqlalchemy.orm import aliased
 
 from server import audit
 from server.audit.actions import Action
-from server.core.access import DIRECTORY_ROLES, FIELD_ROLES, Caller, Role, in_areas, require_found, require_staff
+from server.core.access import (
+    DESK_ROLES,
+    DIRECTORY_ROLES,
+    FIELD_ROLES,
+    Caller,
+    Role,
+    in_areas,
+    require_found,
+    require_staff,
+)
 from server.core.clock import today as today_in_china
 from server.core.errors import Fault, Problem
 from server.core.http import RequestBody, ResponseBody
@@ -23,11 +32,13 @@ from server.core.paging import Keyset, Page, fetch_page
 from server.core.working_days import day_of
 from server.households.caseload import CASELOAD_ROLES
 from server.identity.accounts import MANAGERS, find_managed, may_grant
-from server.identity.deputies import end_deputyship, start_deputyship
+from server.identity.deputies import end_deputyship, may_lend_casework, start_deputyship
 from server.models.people import Deputyship, Staff, StaffRole
 
 _NEWEST_FIRST = Keyset(Deputyship.id, descending=True)
 _TOWN_DIGITS = 9
+# Of a leave that nobody but the person on leave has set: maternity leave, the longest, has 158 days in most provinces.
+LONGEST_OWN_LEAVE = timedelta(days=180)
 DeputyshipState = Literal["planned", "running", "ended"]
 
 
@@ -106,8 +117,8 @@ async def name_deputy(session: AsyncSession, caller: Caller, body: NameDeputy, n
         if not _is_same(stored, body, caller):
             raise Problem("request.idempotency_key_reused")
         return await _load_line(session, caller, stored.id)
-    _require_days(body, day_of(now))
     is_own = body.staff_id == caller.id
+    _require_days(body, day_of(now), is_own=is_own)
     roles = await _list_roles(session, body.staff_id)
     if is_own:
         require_staff(caller)
@@ -133,10 +144,11 @@ def _is_same(stored: Deputyship, body: NameDeputy, caller: Caller) -> bool:
     return before == (body.staff_id, body.deputy_id, body.starts_on, body.ends_on, caller.id)
 
 
-def _require_days(body: NameDeputy, today: date) -> None:
+def _require_days(body: NameDeputy, today: date, *, is_own: bool) -> None:
     if body.starts_on < today:
         raise Problem("request.invalid", faults=[Fault("/startsOn", "value.unfit", body.starts_on.isoformat())])
-    if body.ends_on < body.starts_on:
+    is_too_long = is_own and body.ends_on - body.starts_on > LONGEST_OWN_LEAVE
+    if body.ends_on < body.starts_on or is_too_long:
         raise Problem("request.invalid", faults=[Fault("/endsOn", "value.unfit", body.ends_on.isoformat())])
 
 
@@ -163,6 +175,7 @@ async def _require_deputy(
         raise Problem("staff.own_roles")
     reach = in_areas(StaffRole.area_code, caller, MANAGERS)
     if body.staff_id == caller.id:
+        await _require_no_reviewer(session, body.deputy_id)
         towns = {area_code[:_TOWN_DIGITS] for role, area_code in roles if role in FIELD_ROLES}
         if not towns:
             raise Problem("auth.forbidden", roles=", ".join(sorted(FIELD_ROLES)))
@@ -180,6 +193,13 @@ async def _require_deputy(
         .limit(1)
     )  # fmt: skip
     require_found(found)
+
+
+async def _require_no_reviewer(session: AsyncSession, deputy_id: UUID) -> None:
+    """What bars a person bars their deputy: nobody takes whom they choose off the reviews of their own work."""
+    holds = StaffRole.staff_id == deputy_id, StaffRole.role.in_(DESK_ROLES), _is_current()
+    if await session.scalar(select(StaffRole.id).where(*holds).limit(1)) is not None:
+        raise Problem("request.invalid", faults=[Fault("/deputyId", "value.unfit", str(deputy_id))])
 
 
 async def _require_free(session: AsyncSession, body: NameDeputy) -> None:
@@ -201,25 +221,33 @@ async def _require_free(session: AsyncSession, body: NameDeputy) -> None:
 
 
 def _choose_duties(caller: Caller, roles: Sequence[tuple[Role, str]], *, with_duties: bool) -> list[list[str]]:
-    """A caseworker's role in the person's areas, and their other roles that the caller may grant and asked to lend.
+    """A caseworker's role where the person has one or is a town's officer, and those of their other roles that the
+    caller may grant and asked to lend.
 
     Nobody lends an administrator's: an office has two.
     """
-    field = {area_code for role, area_code in roles if role in FIELD_ROLES}
-    duties = {(Role.CASEWORKER, area_code) for area_code in field}
+    duties = {(Role.CASEWORKER, area_code) for role, area_code in roles if may_lend_casework(role, area_code)}
     if with_duties:
         duties |= {(role, area) for role, area in roles if role is not Role.ADMIN and may_grant(caller, role, area)}
     return [[role.value, area_code] for role, area_code in sorted(duties)]
 
 
 async def end_early(session: AsyncSession, caller: Caller, deputyship_id: UUID, now: datetime) -> DeputyshipLine:
-    """End a deputyship: by the person themselves who is back, or by who manages them. Idempotent."""
+    """End a deputyship: by the person themselves who is back, by who manages them, or by a deputy whom the person
+    alone has named. Idempotent.
+    """
     deputyship: Deputyship = require_found(await session.get(Deputyship, deputyship_id, with_for_update=True))
-    if deputyship.staff_id != caller.id:
+    if not _is_own(caller, deputyship):
         await find_managed(session, caller, deputyship.staff_id)
     await end_deputyship(session, caller, deputyship, now)
     await session.flush()  # the line is read from the table
     return await _load_line(session, caller, deputyship_id)
+
+
+def _is_own(caller: Caller, deputyship: Deputyship) -> bool:
+    """Nobody has to stand in for a colleague who alone has named them."""
+    is_asked = deputyship.deputy_id == caller.id and deputyship.named_by == deputyship.staff_id
+    return deputyship.staff_id == caller.id or is_asked
 
 
 async def _load_line(session: AsyncSession, caller: Caller, deputyship_id: UUID) -> DeputyshipLine:
@@ -246,7 +274,7 @@ def _line(
         named_at=deputyship.named_at,
         ended_at=deputyship.ended_at,
         ended_by=ender,
-        may_end=not is_over and (deputyship.staff_id == caller.id or may_manage),
+        may_end=not is_over and (_is_own(caller, deputyship) or may_manage),
     )
 
 

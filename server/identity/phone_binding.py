@@ -42,6 +42,8 @@ async def bind_by_phone(
     account = lock_subject(services.encryption, "bind", str(caller.id))
     await begin_attempt(services.sessions, [account], now)
     phone = normalise_phone(await load_phone_number(services, data.phone_code))
+    if not phone:
+        raise Problem("auth.binding_failed")
     match = await session.execute(
         select(CaseFile, HouseholdMember.id)
         .join(HouseholdMember, HouseholdMember.household_id == CaseFile.household_id)

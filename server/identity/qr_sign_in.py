@@ -26,7 +26,7 @@ from server.core.services import Services
 from server.http.rate_limit import count_attempt, hash_subject
 from server.identity.devices import DeviceInfo, SignedIn, open_device
 from server.identity.sign_in import sign_in_linked_staff
-from server.models.people import Identity, QrSignIn, Resident, Staff
+from server.models.people import Device, Identity, QrSignIn, Resident, Staff
 
 LIFETIME = timedelta(minutes=2)
 # A second factor may be typed after the confirmation.
@@ -137,7 +137,7 @@ async def confirm_qr(session: AsyncSession, caller: Caller, data: ConfirmQr, now
         async with write_despite_failure(session):
             (await session.get_one(QrSignIn, row_id, with_for_update=True)).declined_at = now
         raise Problem("qr.number_wrong")
-    row.confirmed_at = now
+    row.confirmed_at, row.device_id = now, caller.device_id
     row.expires_at = now + FINISH_WITHIN
     if caller.is_resident:
         row.resident_id = caller.id
@@ -164,6 +164,8 @@ async def finish_qr(session: AsyncSession, services: Services, data: FinishQr, b
         raise Problem("qr.ended")
     if row.confirmed_at is None:
         return QrResult(state="waiting")
+    if await _has_ended(session, row):
+        return QrResult(state="declined")
     row.used_at = now
     if row.resident_id is not None:
         resident = await session.get_one(Resident, row.resident_id)
@@ -174,6 +176,12 @@ async def finish_qr(session: AsyncSession, services: Services, data: FinishQr, b
         raise Problem("auth.wechat_not_linked")
     signed_in = await sign_in_linked_staff(session, services, staff, openid, data.second_factor, data.device, now)
     return QrResult(state="signed_in", signed_in=signed_in)
+
+
+async def _has_ended(session: AsyncSession, row: QrSignIn) -> bool:
+    """Say whether the device that confirmed a code was ended since: a phone that was lost signs in nothing more."""
+    ended = Device.id == row.device_id, Device.ended_at.is_not(None)
+    return await session.scalar(select(Device.id).where(*ended)) is not None
 
 
 async def _take(session: AsyncSession, caller: Caller, code: str, now: datetime) -> QrSignIn:

@@ -20,7 +20,7 @@ from server.core.normalise import bare, bare_number, normalise_id
 from server.core.passwords import check_password
 from server.core.services import Services
 from server.core.wechat import WechatSession
-from server.http.attempt_locks import begin_attempt, forgive_attempt, lock_subject
+from server.http.attempt_locks import begin_attempt, check_locks, forgive_attempt, lock_subject
 from server.http.rate_limit import check_failures, count_failure, count_unlocks, slow_down
 from server.identity.devices import DeviceInfo, SignedIn, open_device
 from server.identity.identities import (
@@ -215,6 +215,7 @@ async def bind_resident(
     # Many accounts may guess at one number: that slows them, and locks the household's own account out of nothing.
     number = [f"bind-case:{bare_number(application_number)}"]
     limit = services.settings.sign_in_attempts * _SHARED_FACTOR
+    await check_locks(services.sessions, [account], now)
     await slow_down(services.autocommit, services.encryption, number, limit, now)
     await begin_attempt(services.sessions, [account], now)
     found = await _find_application(

@@ -15,14 +15,19 @@ async def load_account(services: Services, code: str) -> WechatSession:
         raise Problem("wechat.unavailable") from None
 
 
+# The register holds numbers of mainland China without their country.
+_CHINA = "86"
+
+
 async def load_phone_number(services: Services, code: str) -> str:
-    """Return the number of a `getPhoneNumber` code, without its country."""
+    """Return the number of a `getPhoneNumber` code, without its country; empty for a number of another country."""
     try:
-        return (await services.wechat.phone_number(code)).pure_number
+        phone = await services.wechat.phone_number(code)
     except WechatRefused as refused:
         raise Problem(_ERROR_CODES.get(refused.kind, "wechat.unavailable")) from None
     except WechatUnavailable:
         raise Problem("wechat.unavailable") from None
+    return phone.pure_number if phone.country_code == _CHINA else ""
 
 
 async def load_web_account(services: Services, code: str) -> WebAccount:

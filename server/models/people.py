@@ -314,9 +314,10 @@ class QrSignIn(Base):
     label: Mapped[str]
     begun_at: Mapped[Time]
     expires_at: Mapped[Time] = mapped_column(index=True)
-    # Who has confirmed it.
+    # Who has confirmed it, and with which device.
     staff_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     resident_id: Mapped[UUID | None] = mapped_column(ForeignKey("resident.id"))
+    device_id: Mapped[UUID | None] = mapped_column(ForeignKey("device.id"))
     confirmed_at: Mapped[OptionalTime]
     declined_at: Mapped[OptionalTime]
     used_at: Mapped[OptionalTime]

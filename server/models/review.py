@@ -508,7 +508,9 @@ class SpotCheck(Base):
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
         """By area, without unfinished checks of the caller's own visits, whose team the caller must not assign."""
-        own_visits: Any = select(VisitInvestigator.visit_id).where(VisitInvestigator.staff_id == caller.id)
+        own_visits: Any = select(VisitInvestigator.visit_id).where(
+            VisitInvestigator.staff_id.in_([person.id for person in caller.persons])
+        )
         is_over = or_(cls.state == "compared", cls.visit_id.not_in(own_visits))
         return and_(in_areas(cls.area_code, caller, REVIEW_ROLES), is_over)
 

@@ -14,10 +14,10 @@ from server.core.http import ServicesDep, Session
 from server.core.log import log
 from server.core.services import Services
 from server.core.settings import Settings
-from server.core.wechat_push import PushRefused, check_echo, read_event
+from server.core.wechat_push import LARGEST_BODY, PushRefused, check_echo, read_event
 from server.http.reads import NOTHING_PERSONAL
 from server.models.people import WechatApp
-from server.notifications.receipts import apply_event
+from server.notifications.receipts import ReceiptTooEarly, apply_event
 
 Push = Literal["service-account", "mini-program"]
 AnyRequest = Request[Any, Any, Any]
@@ -35,7 +35,7 @@ async def prove_push_address(pushed_by: FromPath[Push], request: AnyRequest, ser
     return Response(echo, media_type=MediaType.TEXT)
 
 
-@post("/{pushed_by:str}", status_code=200, include_in_schema=False)
+@post("/{pushed_by:str}", status_code=200, include_in_schema=False, request_max_body_size=LARGEST_BODY)
 async def take_wechat_event(
     pushed_by: FromPath[Push], request: AnyRequest, session: Session, services: ServicesDep
 ) -> Response[str]:
@@ -50,12 +50,16 @@ async def take_wechat_event(
     except PushRefused as refused:
         log.warning("wechat.push_refused", why=str(refused))
         raise Problem("auth.forbidden", roles="WeChat") from None
-    await apply_event(session, app, event, utc_now())
+    try:
+        await apply_event(session, app, event, utc_now())
+    except ReceiptTooEarly:  # rolled back, so that WeChat's next push of it is the first
+        raise Problem("server.busy") from None
     return Response("success", media_type=MediaType.TEXT)
 
 
 def _require_token(services: Services) -> str:
-    if not services.settings.wechat_push_token:
+    """Without a key the signature covers the time and not the content: who saw one could forge events."""
+    if not (services.settings.wechat_push_token and services.settings.wechat_push_key):
         raise Problem("request.not_found")
     return services.settings.wechat_push_token
 

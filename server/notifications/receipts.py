@@ -20,6 +20,8 @@ from server.models.notifications import MessageConsent, MessageDelivery, Notice,
 from server.models.people import Identity, WechatApp
 from server.notifications.messages import set_following, try_next_way
 
+# WeChat's call takes seconds; what is sending for longer was interrupted.
+_SENDING_FOR = timedelta(minutes=5)
 _REMEMBERED = timedelta(days=30)
 _POPUP, _CHANGE, _SENT = "subscribe_msg_popup_event", "subscribe_msg_change_event", "subscribe_msg_sent_event"
 _FINISHED = "TEMPLATESENDJOBFINISH"
@@ -31,8 +33,12 @@ _WRAPPERS = {
 }
 
 
+class ReceiptTooEarly(Exception):
+    """The message is not written as sent yet. WeChat has to push the receipt again."""
+
+
 async def apply_event(session: AsyncSession, app: WechatApp, event: Event, now: datetime) -> None:
-    """Apply an event of the mini-program or the service account, once."""
+    """Apply an event of the mini-program or the service account, once. Raises `ReceiptTooEarly`."""
     kind, openid = str(event.get("Event", "")), str(event.get("FromUserName", ""))
     entries = _list_entries(event, kind)
     if not await _is_first(session, app, event, entries, now):
@@ -145,7 +151,7 @@ async def _take_receipt(
 ) -> None:
     """Note what became of a message. One that did not arrive goes by the next way."""
     message_id = str(entry.get("MsgID") or entry.get("MsgId") or "")
-    delivery = await _find_delivery(session, app, openid, message_id, str(entry.get("TemplateId", "")))
+    delivery = await _find_delivery(session, app, openid, message_id, str(entry.get("TemplateId", "")), now)
     if delivery is None or delivery.receipt_at is not None:
         return
     notice = await session.get_one(Notice, delivery.notice_id, with_for_update=True)
@@ -160,23 +166,27 @@ async def _take_receipt(
 
 
 async def _find_delivery(
-    session: AsyncSession, app: WechatApp, openid: str, message_id: str, template_id: str
+    session: AsyncSession, app: WechatApp, openid: str, message_id: str, template_id: str, now: datetime
 ) -> MessageDelivery | None:
     """Return the message by WeChat's id; where its answer had none, the person's latest of this template."""
     ways = ("miniprogram",) if app == "miniprogram" else ("service_subscribe", "service_template")
     readers = select(Identity.staff_id, Identity.resident_id).where(_is_account(app, openid)).subquery()
-    query = (
+    to_reader = (
         select(MessageDelivery)
         .join(Notice, Notice.id == MessageDelivery.notice_id)
         .join(readers, (readers.c.staff_id == Notice.staff_id) | (readers.c.resident_id == Notice.resident_id))
-        .where(MessageDelivery.way.in_(ways), MessageDelivery.state.in_(["sent", "delivered", "unsure"]))
+        .where(MessageDelivery.way.in_(ways))
         .order_by(MessageDelivery.begun_at.desc())
         .limit(1)
     )
+    query = to_reader.where(MessageDelivery.state.in_(["sent", "delivered", "unsure"]))
     if message_id:
         found: MessageDelivery | None = await session.scalar(query.where(MessageDelivery.message_id == message_id))
         if found is not None:
             return found
+        sending = MessageDelivery.state == "sending", MessageDelivery.begun_at > now - _SENDING_FOR
+        if await session.scalar(to_reader.where(*sending)) is not None:
+            raise ReceiptTooEarly
     without_id = MessageDelivery.message_id.is_(None), MessageDelivery.template_id == template_id
     latest: MessageDelivery | None = await session.scalar(query.where(*without_id))
     return latest

@@ -5,10 +5,10 @@ A record without a position stays readable, and proves no place. A place is take
 
 from datetime import datetime, timedelta
 from typing import Final
-from uuid import UUID
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import ColumnElement, Text, cast, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
@@ -18,6 +18,7 @@ from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.job_types import HangPostings
+from server.core.log import log
 from server.core.normalise import same_name
 from server.core.services import Services
 from server.core.working_days import day_of
@@ -58,21 +59,37 @@ async def ask_to_take_down(session: AsyncSession, posting: Posting) -> None:
 
 
 async def add_recorded_places(session: AsyncSession, now: datetime) -> None:
+    """Each record in a savepoint of its own: one that can't be stored must not keep the others."""
     for record, sha256, posting in await _list_waiting(session, now):
-        name = str(record.document["answers"].get("place_name", "")).strip()
-        if await _is_relative_listed(session, record.author_id, posting.id):
-            continue
-        if record.document["answers"].get("posting_act") == "taken_down":
-            await _take_down(session, record, posting, name)
-        elif posting.state != "ended":
-            await _hang(session, record, posting, name, sha256)
-        await _close_tasks(session, posting)
+        record_id = record.id
+        try:
+            async with session.begin_nested():
+                await _add_place(session, record, posting, sha256)
+        except (SQLAlchemyError, KeyError, TypeError) as error:
+            log.warning("posting.place_failed", record=str(record_id), why=type(error).__name__)
+
+
+async def _add_place(session: AsyncSession, record: Record, posting: Posting, sha256: str) -> None:
+    name = str(record.document["answers"].get("place_name", "")).strip()
+    if record.document["answers"].get("posting_act") == "taken_down":
+        await _take_down(session, record, posting, name)
+    elif posting.state != "ended":
+        await _hang(session, record, posting, name, sha256)
+    await _close_tasks(session, posting)
 
 
 async def _list_waiting(session: AsyncSession, now: datetime) -> list[tuple[Record, str, Posting]]:
-    """List records with a position and a verified photo that no place knows yet."""
+    """List records with a position and a verified photo that no place knows yet.
+
+    Only photos of the signed document count, and none of a declared relative of a listed household.
+    """
     is_used = exists().where(PostingPlace.posting_id == Record.subject_id, PostingPlace.sha256 == Evidence.sha256)
-    hangs = PostingPlace.posting_id == Record.subject_id, PostingPlace.taken_down_at.is_(None)
+    hung_before = (
+        PostingPlace.posting_id == Record.subject_id,
+        PostingPlace.taken_down_at.is_(None),
+        PostingPlace.captured_at < Record.started_at,
+    )
+    listed = func.jsonb_build_array(func.jsonb_build_object("id", cast(Evidence.id, Text), "sha256", Evidence.sha256))
     act = Record.document["answers"]["posting_act"].astext
     rows = await session.execute(
         select(Record, Evidence.sha256, Posting)
@@ -85,8 +102,10 @@ async def _list_waiting(session: AsyncSession, now: datetime) -> list[tuple[Reco
             func.jsonb_typeof(Record.document["fix"]) == "object",
             Evidence.question_id == "photo_posting",
             Evidence.state == "verified",
+            Record.document["photos"].contains(listed),
+            ~_is_relative_listed(),
             ((act != "taken_down") & (Posting.state != "ended") & ~is_used)
-            | ((act == "taken_down") & exists().where(*hangs, PostingPlace.name == _place_name())),
+            | ((act == "taken_down") & exists().where(*hung_before, PostingPlace.name == _place_name())),
         )
         .order_by(Record.id, Evidence.id)
         .limit(_BATCH)
@@ -98,16 +117,16 @@ def _place_name() -> object:
     return func.btrim(Record.document["answers"]["place_name"].astext)
 
 
-async def _is_relative_listed(session: AsyncSession, staff_id: UUID, posting_id: UUID) -> bool:
+def _is_relative_listed() -> ColumnElement[bool]:
     """A declared relative of a listed household proves no place of the list."""
     households = (
         select(CaseFile.household_id)
         .join(PostingEntry, PostingEntry.case_id == CaseFile.id)
-        .where(PostingEntry.posting_id == posting_id, PostingEntry.removed_at.is_(None))
+        .where(PostingEntry.posting_id == Record.subject_id, PostingEntry.removed_at.is_(None))
+        .correlate(Record)
     )
-    name = select(Staff.name).where(Staff.id == staff_id).scalar_subquery()
-    declared = RelativeOnStaff.household_id.in_(households), same_name(RelativeOnStaff.name, name)
-    return bool(await session.scalar(select(exists().where(*declared))))
+    name = select(Staff.name).where(Staff.id == Record.author_id).correlate(Record).scalar_subquery()
+    return exists().where(RelativeOnStaff.household_id.in_(households), same_name(RelativeOnStaff.name, name))
 
 
 async def _hang(session: AsyncSession, record: Record, posting: Posting, name: str, sha256: str) -> None:
@@ -133,7 +152,12 @@ async def _hang(session: AsyncSession, record: Record, posting: Posting, name: s
 async def _take_down(session: AsyncSession, record: Record, posting: Posting, name: str) -> None:
     taken = (
         update(PostingPlace)
-        .where(PostingPlace.posting_id == posting.id, PostingPlace.name == name, PostingPlace.taken_down_at.is_(None))
+        .where(
+            PostingPlace.posting_id == posting.id,
+            PostingPlace.name == name,
+            PostingPlace.taken_down_at.is_(None),
+            PostingPlace.captured_at < record.started_at,
+        )
         .values(taken_down_at=record.started_at)
         .returning(PostingPlace.id)
     )
@@ -148,7 +172,9 @@ async def _close_tasks(session: AsyncSession, posting: Posting) -> None:
         is_done = not await session.scalar(select(exists().where(of_posting, PostingPlace.taken_down_at.is_(None))))
     else:
         places = await session.scalar(
-            select(func.count(func.distinct(func.lower(PostingPlace.name)))).where(of_posting)
+            select(func.count(func.distinct(func.lower(PostingPlace.name)))).where(
+                of_posting, PostingPlace.taken_down_at.is_(None)
+            )
         )
         is_done = (places or 0) >= await load_required_places(session, posting)
     if is_done:

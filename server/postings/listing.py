@@ -51,7 +51,7 @@ def _select_with_counts() -> Any:
     """Select postings with the number of posted entries, of proven places and of unanswered objections."""
     of_posting = PostingEntry.posting_id == Posting.id
     places = select(func.count(func.distinct(func.lower(PostingPlace.name)))).where(
-        PostingPlace.posting_id == Posting.id
+        PostingPlace.posting_id == Posting.id, PostingPlace.taken_down_at.is_(None)
     )
     waiting = (
         select(func.count(Objection.id))

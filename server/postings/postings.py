@@ -136,7 +136,9 @@ async def start_posting(
     today = day_of(now)
     required = await load_required_places(session, posting)
     proven = await session.scalar(
-        select(func.count(func.distinct(func.lower(PostingPlace.name)))).where(PostingPlace.posting_id == posting.id)
+        select(func.count(func.distinct(func.lower(PostingPlace.name)))).where(
+            PostingPlace.posting_id == posting.id, PostingPlace.taken_down_at.is_(None)
+        )
     )
     if (proven or 0) < required:
         raise Problem("posting.places_missing", least=required)

@@ -5,7 +5,7 @@ version before it stays with its receipt. A clock that stands wrong is no reason
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -45,6 +45,9 @@ NOT_AMENDABLE = (
     "kind", "checklistCode", "checklistVersion", "areaCode", "taskId", "subjectKind", "subjectId", "startedAt", "fix",
     "noFixReason",
 )  # fmt: skip
+# How late a phone may bring what it began after its holder's role or homes had ended, unknown to it.
+SYNCS_WITHIN = timedelta(days=90)
+_STILL = datetime.max.replace(tzinfo=UTC)
 HOUSEHOLD, POSTING = "household", "posting"
 
 
@@ -52,8 +55,9 @@ class Context(NamedTuple):
     """What the rows of a push are judged by."""
 
     stored: Mapping[UUID, Record]
-    # Villages in which the author works or worked, with their settings.
+    # Villages in which the author works or worked, with their settings, and until when.
     settings: Mapping[str, dict[str, Any]]
+    held_until: Mapping[str, datetime]
     # The village of each subject, by its kind and id.
     subjects: Mapping[tuple[str, UUID | None], str]
     checklists: Mapping[tuple[str, int], Template]
@@ -85,29 +89,30 @@ async def _load_context(session: AsyncSession, caller: Caller, rows: Sequence[In
     return Context(
         stored,
         settings,
+        areas,
         await _load_subjects(session, caller, documents),
         await _load_checklists(session, checklists),
         now,
     )
 
 
-async def _list_own_areas(session: AsyncSession, caller: Caller, codes: set[str]) -> list[str]:
-    """Return the villages in which the caller works, worked, or holds or held a home: a phone may sync late."""
-    prefixes = set(
-        await session.scalars(
-            select(StaffRole.area_code).where(StaffRole.staff_id == caller.id, StaffRole.role.in_(FIELD_ROLES))
-        )
+async def _list_own_areas(session: AsyncSession, caller: Caller, codes: set[str]) -> dict[str, datetime]:
+    """Return the villages in which the caller works, worked, or holds or held a home, and until when."""
+    roles = select(StaffRole.area_code, StaffRole.revoked_at).where(
+        StaffRole.staff_id == caller.id, StaffRole.role.in_(FIELD_ROLES)
     )
-    prefixes |= set(
-        await session.scalars(
-            select(Household.area_code)
-            .join(Caseload, Caseload.household_id == Household.id)
-            .where(Caseload.staff_id == caller.id, Household.area_code.in_(codes))
-            .distinct()
-        )
+    homes = (
+        select(Household.area_code, Caseload.revoked_at)
+        .join(Caseload, Caseload.household_id == Household.id)
+        .where(Caseload.staff_id == caller.id, Household.area_code.in_(codes))
     )
-    existing = await session.scalars(select(Area.code).where(Area.code.in_(codes)))
-    return [code for code in existing if any(code.startswith(prefix) for prefix in prefixes)]
+    held = [*await session.execute(roles), *await session.execute(homes)]
+    areas: dict[str, datetime] = {}
+    for code in await session.scalars(select(Area.code).where(Area.code.in_(codes))):
+        ends = [ended_at or _STILL for prefix, ended_at in held if code.startswith(prefix)]
+        if ends:
+            areas[code] = max(ends)
+    return areas
 
 
 async def _load_subjects(
@@ -179,12 +184,18 @@ def _is_submitted(document: RecordDocument) -> bool:
 
 
 def _check_draft(context: Context, document: RecordDocument) -> None:
-    if document.area_code not in context.settings:
+    if document.area_code not in context.settings or not _worked_there(context, document):
         raise Problem("record.area_unknown")
     checklist = context.checklists.get((document.checklist_code, document.checklist_version))
     if checklist is None or checklist.kind != document.kind:
         raise Problem("visit.checklist_unknown")
     _check_subject(context, document)
+
+
+def _worked_there(context: Context, document: RecordDocument) -> bool:
+    """A phone may sync late: what was begun while the author worked there, or what comes soon after."""
+    held_until = context.held_until[document.area_code]
+    return held_until > context.now - SYNCS_WITHIN or _started_at(context, document) <= held_until
 
 
 def _check_subject(context: Context, document: RecordDocument) -> None:

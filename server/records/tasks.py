@@ -22,7 +22,7 @@ from server.models.people import Staff, StaffRole
 from server.models.records import Task
 from server.records.declarations import DECLARATIONS
 from server.sync_feed.documents import RecordKind, TaskDocument
-from server.sync_feed.publish import publish_change, withdraw_change
+from server.sync_feed.publish import publish_change, withdraw_change, works_today
 
 _DUE_FIRST = Keyset(Task.due_on, Task.id)
 
@@ -106,7 +106,7 @@ async def close_tasks_about(session: AsyncSession, subject_kind: str, subject_id
 async def _works_there(session: AsyncSession, staff_id: UUID, area_code: str) -> bool:
     prefixes = await session.scalars(
         select(StaffRole.area_code).where(
-            StaffRole.staff_id == staff_id, StaffRole.role.in_(FIELD_ROLES), StaffRole.revoked_at.is_(None)
+            StaffRole.staff_id == staff_id, StaffRole.role.in_(FIELD_ROLES), works_today()
         )
     )
     return any(area_code.startswith(prefix) for prefix in prefixes)

@@ -20,7 +20,7 @@ from server.core.http import RequestBody, ResponseBody
 from server.core.normalise import bare, bare_number
 from server.core.services import Services
 from server.core.working_days import day_of
-from server.http.attempt_locks import begin_attempt, end_locks
+from server.http.attempt_locks import begin_attempt, check_locks, end_locks
 from server.http.rate_limit import count_failure
 from server.models.cases import CaseFile
 from server.residents.own_cases import NextStep, load_statuses
@@ -63,8 +63,9 @@ async def _find_case(services: Services, body: LookUp, address: str, now: dateti
     number = bare_number(body.application_number)
     async with open_session(services.sessions) as session:
         target = await load_guess_target(session, number, address)
-    await slow_guesses(services, target, now)
     lock = look_up_lock(services.encryption, target)
+    await check_locks(services.sessions, [lock], now)
+    await slow_guesses(services, target, now)
     await begin_attempt(services.sessions, [lock], now)
     async with open_session(services.sessions) as session:
         case = await session.scalar(select(CaseFile).where(bare(CaseFile.number) == number).limit(1))

@@ -39,8 +39,8 @@ from server.core.log import log
 from server.core.normalise import bare, bare_number, normalise_id
 from server.core.services import Services
 from server.core.sms import SmsRefused, SmsUnavailable
-from server.http.attempt_locks import begin_attempt, end_locks
-from server.http.rate_limit import count_attempt, count_failure
+from server.http.attempt_locks import begin_attempt, check_locks, end_locks
+from server.http.rate_limit import WINDOW, count_attempt, count_failure
 from server.identity.cookies import WebApp
 from server.identity.devices import DeviceInfo, SignedIn, load_caller, open_device
 from server.identity.identities import find_or_create_member
@@ -50,7 +50,8 @@ from server.models.households import Household, HouseholdMember
 from server.models.people import SignInCode
 
 CODE_LIFETIME = timedelta(minutes=5)
-# Codes for one application in a quarter of an hour, and for one household in a day: each costs money and rings a phone.
+# Codes for one household in a quarter of an hour, and in a day: each costs money and rings a phone. Only who knows both
+# numbers counts here; the others count by their address.
 MAX_CODES = 3
 MAX_CODES_A_DAY = 8
 # Wrong guesses that void a code: its six digits are short.
@@ -98,11 +99,9 @@ async def request_code(services: Services, data: RequestCode, *, address: str, n
 
 
 async def _request_code(services: Services, data: RequestCode, address: str, now: datetime) -> None:
-    number = bare_number(data.application_number)
     async with open_session(services.sessions) as session:
         limit = services.settings.sign_in_attempts * SHARED_FACTOR
         await count_attempt(session, services.encryption, [f"sms:{address}"], limit, now)
-        await count_attempt(session, services.encryption, [f"sms-case:{number}"], MAX_CODES, now)
         match = await _find_match(session, services, data.application_number, data.id_number)
         if match is None or not await _may_send(session, services, match.case.household_id, now):
             return
@@ -129,6 +128,13 @@ async def _may_send(session: AsyncSession, services: Services, household_id: UUI
     own = await session.scalar(
         select(func.count()).select_from(SignInCode).where(since, SignInCode.household_id == household_id)
     )
+    last = await session.scalar(
+        select(func.count())
+        .select_from(SignInCode)
+        .where(SignInCode.made_at > now - WINDOW, SignInCode.household_id == household_id)
+    )
+    if (last or 0) >= MAX_CODES:  # unsaid, or the answer would tell that both numbers match
+        return False
     has_phone = await session.scalar(select(Household.phone_sealed.is_not(None)).where(Household.id == household_id))
     return bool(has_phone) and (own or 0) < MAX_CODES_A_DAY and (total or 0) < services.settings.sms_per_day
 
@@ -183,6 +189,7 @@ async def _sign_in(services: Services, data: ResidentSignIn, address: str, now: 
     locks = [sign_in_lock(services.encryption, "pin" if data.code is None else "code", target)]
     if data.code is None:  # guesses of a PIN count together with those of the public look-up
         locks.append(look_up_lock(services.encryption, target))
+    await check_locks(services.sessions, locks, now)
     await slow_guesses(services, target, now)
     await begin_attempt(services.sessions, locks, now)
     async with open_session(services.sessions) as session:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
+    ColumnElement,
     Select,
     Text,
     and_,
@@ -22,11 +23,12 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import FIELD_ROLES, Role
+from server.core.clock import today as today_in_china
 from server.models.checklists import ChecklistTemplate
 from server.models.evidence import Evidence
 from server.models.feed import Feed
 from server.models.households import Assignment, Caseload, Household
-from server.models.people import StaffRole
+from server.models.people import Staff, StaffRole
 from server.models.proposals import Proposal
 from server.models.records import Record, Task
 from server.models.review import SpotCheck
@@ -83,14 +85,26 @@ def _everyone_in_the_field(ids: Collection[UUID]) -> Any:
     )
 
 
+def works_today() -> ColumnElement[bool]:
+    """Match roles whose last day is not over, of accounts in use."""
+    is_current = or_(StaffRole.ends_on.is_(None), StaffRole.ends_on >= today_in_china())
+    disabled: Any = select(Staff.id).where(Staff.disabled_at.is_not(None))
+    return and_(StaffRole.revoked_at.is_(None), is_current, StaffRole.staff_id.not_in(disabled))
+
+
 def _field_staff_of_tasks(ids: Collection[UUID]) -> Any:
     """Whom the task names, or whoever works in its village."""
     is_open = and_(Task.id.in_(ids), Task.state == "open")
-    named = select(Task.id, Task.assignee_id).where(is_open, Task.assignee_id.is_not(None))
+    covers = Task.area_code.startswith(StaffRole.area_code)
+    named = (
+        select(Task.id, Task.assignee_id)
+        .join(StaffRole, and_(covers, StaffRole.staff_id == Task.assignee_id))
+        .where(is_open, StaffRole.role.in_(FIELD_ROLES), works_today())
+    )
     others = (
         select(Task.id, StaffRole.staff_id)
-        .join(StaffRole, Task.area_code.startswith(StaffRole.area_code))
-        .where(is_open, Task.assignee_id.is_(None), StaffRole.role == Role.CASEWORKER, StaffRole.revoked_at.is_(None))
+        .join(StaffRole, covers)
+        .where(is_open, Task.assignee_id.is_(None), StaffRole.role == Role.CASEWORKER, works_today())
     )
     return union(named, others)
 

@@ -80,10 +80,11 @@ def _select_due(caller: Caller) -> Any:
         )
         .scalar_subquery()
     )
+    persons = [person.id for person in caller.persons]
     of_own = (
         select(SpotCheck.assignment_id)
         .join(VisitInvestigator, VisitInvestigator.visit_id == SpotCheck.visit_id)
-        .where(VisitInvestigator.staff_id == caller.id, SpotCheck.assignment_id.is_not(None))
+        .where(VisitInvestigator.staff_id.in_(persons), SpotCheck.assignment_id.is_not(None))
     )
     return (
         select(Assignment, Household, Area.name, holders)

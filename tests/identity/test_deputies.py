@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from server.core.access import Caller, Person
 from server.core.clock import utc_now
@@ -12,7 +12,8 @@ from server.core.database import open_session
 from server.core.errors import Problem
 from server.core.ids import new_id
 from server.households.conflicts import require_no_conflict_of_interest
-from server.identity.deputies import turn_deputyship
+from server.identity.accounts import end_roles_of_before
+from server.identity.deputies import align_lent_roles, end_deputyship, start_deputyship, turn_deputyship
 from server.models.audit import AuditEntry
 from server.models.cases import RelativeOnStaff
 from server.models.checklists import ChecklistTemplate
@@ -149,7 +150,88 @@ async def test_a_person_names_a_colleague_of_their_own_town_for_their_homes_alon
     assert line["mayEnd"]
     ended = await absent.http.post(f"/desk/v1/deputies/{line['id']}/end")
     assert (ended.json()["state"], ended.json()["endedBy"]) == ("ended", line["staffName"])
+
+
+async def test_who_stands_in_for_a_colleague_by_their_word_alone_may_end_it(town_desk, colleagues, today):
+    absent, deputy = colleagues
+    line = await name(absent, absent.id, deputy.id, today)
+    ended = await deputy.http.post(f"/desk/v1/deputies/{line['id']}/end")
+    assert (ended.json()["state"], ended.json()["endedBy"]) == ("ended", line["deputyName"])
+    line = await name(town_desk, absent.id, deputy.id, today)
     assert (await deputy.http.post(f"/desk/v1/deputies/{line['id']}/end")).status_code == 403
+
+
+async def test_nobody_bars_a_reviewer_by_naming_them_nor_anybody_for_ever(services, town_desk, colleagues, today):
+    absent, deputy = colleagues
+    await name(absent, absent.id, town_desk.id, today, status=400)
+    await name(absent, absent.id, deputy.id, today, days=181, status=400)
+    async with open_session(services.sessions) as session:
+        session.add(StaffRole(staff_id=deputy.id, role="town_officer", area_code=TOWN))
+    await name(absent, absent.id, deputy.id, today, status=400)
+    await name(town_desk, absent.id, deputy.id, today, days=181)
+
+
+async def lent(services, absent):
+    rows = select(StaffRole).where(StaffRole.deputy_for == absent.id, StaffRole.revoked_at.is_(None))
+    async with services.sessions() as session:
+        return [(row.role, row.area_code, row.ends_on) for row in await session.scalars(rows)]
+
+
+async def test_what_is_lent_of_a_role_ends_with_the_role_and_on_its_last_day(services, town_desk, colleagues, today):
+    absent, deputy = colleagues
+    await name(town_desk, absent.id, deputy.id, today)
+    [(role, area, last_day)] = await lent(services, absent)
+    assert (role, last_day) == ("caseworker", today + timedelta(days=9))
+    async with open_session(services.sessions) as session:
+        own = StaffRole.staff_id == absent.id, StaffRole.revoked_at.is_(None)
+        await session.execute(update(StaffRole).where(*own).values(ends_on=today + timedelta(days=4)))
+        await align_lent_roles(session, absent.id, utc_now())
+    assert await lent(services, absent) == [("caseworker", area, today + timedelta(days=4))]
+    async with open_session(services.sessions) as session:
+        await end_roles_of_before(session, today + timedelta(days=5), utc_now())
+    assert await lent(services, absent) == []
+
+
+async def test_a_role_that_ended_before_the_leave_is_not_lent(services, town_desk, colleagues, today):
+    absent, deputy = colleagues
+    line = await name(town_desk, absent.id, deputy.id, today + timedelta(days=3))
+    async with open_session(services.sessions) as session:
+        await session.execute(update(StaffRole).where(StaffRole.staff_id == absent.id).values(revoked_at=utc_now()))
+    await come(services, line, today + timedelta(days=3))
+    assert await lent(services, absent) == []
+
+
+async def test_tasks_of_the_village_come_to_the_deputy_and_leave_with_the_role(
+    services, county_desk, colleagues, today
+):
+    absent, deputy = colleagues
+    home = min((await absent.pull("households")).values(), key=lambda item: item["number"])
+    async with open_session(services.sessions) as session:
+        elsewhere = update(StaffRole).where(StaffRole.staff_id == deputy.id).values(area_code="339901002")
+        await session.execute(elsewhere)
+    body = {"id": str(new_id()), "kind": "publicity", "areaCode": home["areaCode"], "dueOn": today.isoformat()}
+    answer = await county_desk.http.post("/desk/v1/tasks", json=body)
+    assert answer.status_code < 300, answer.text
+    assert body["id"] in await absent.pull("tasks")
+    async with open_session(services.sessions) as session:
+        deputyship = Deputyship(
+            id=new_id(), staff_id=absent.id, deputy_id=deputy.id, starts_on=today, ends_on=today, with_homes=False,
+            duties=[["caseworker", home["areaCode"][:9]]], named_by=county_desk.id, named_at=utc_now(),
+        )  # fmt: skip
+        session.add(deputyship)
+        await session.flush()
+        held = select(StaffRole.area_code).where(StaffRole.staff_id == absent.id, StaffRole.role == "caseworker")
+        deputyship.duties = [["caseworker", area] for area in await session.scalars(held)]
+        await start_deputyship(session, None, deputyship, utc_now())
+    assert body["id"] in await deputy.pull("tasks")
+    async with open_session(services.sessions) as session:
+        await end_deputyship(session, None, await session.get_one(Deputyship, deputyship.id), utc_now())
+    assert body["id"] not in await deputy.pull("tasks")
+    async with open_session(services.sessions) as session:
+        await session.execute(update(StaffRole).values(ends_on=today).where(StaffRole.staff_id == absent.id))
+        session.add(StaffRole(staff_id=absent.id, role="caseworker", area_code="339901002"))
+        await end_roles_of_before(session, today + timedelta(days=1), utc_now())
+    assert body["id"] not in await absent.pull("tasks")
 
 
 async def test_there_is_no_chain_of_deputies_no_second_one_and_nobody_is_their_own(
@@ -196,7 +278,7 @@ async def test_a_deputy_with_lent_duties_does_not_confirm_what_the_person_on_lea
     }  # fmt: skip
     assert (await county_desk.http.post("/desk/v1/area-changes", json=body)).status_code == 200
     line = await name(admin, county_desk.id, deputy.id, today, withDuties=True)
-    assert {duty["role"] for duty in line["duties"]} == {"caseworker", "county_officer"}
+    assert {duty["role"] for duty in line["duties"]} == {"county_officer"}
     assert not line["withHomes"]
     url = f"/desk/v1/area-changes/{body['id']}/decision"
     refused = await deputy.http.post(url, json={"outcome": "accepted"})

@@ -11,6 +11,7 @@ from server.core.database import open_session
 from server.core.ids import new_id
 from server.demo.staff import DEMO_PASSWORDS
 from server.identity import qr_routes
+from server.identity.links import end_all_devices
 from server.models.audit import AuditEntry
 from server.models.people import Identity, QrSignIn
 from tests.identity.test_web_sign_in import Browser
@@ -148,3 +149,13 @@ async def test_another_network_is_said_to_who_confirms(system, officer, services
         (await session.scalars(select(QrSignIn))).one().address_hash = b"another"
     elsewhere = await officer.http.post("/auth/v1/qr/look", json={"code": screen.code})
     assert elsewhere.json()["isSameNetwork"] is False
+
+
+async def test_a_device_that_was_ended_after_it_confirmed_signs_in_nothing(system, services, officer, resident):
+    screen, page = await Screen(system).begin(), await Screen(system, "resident").begin()
+    assert (await confirm(officer.http, screen)).status_code == 204
+    assert (await confirm(resident, page)).status_code == 204
+    async with open_session(services.sessions) as session:
+        await end_all_devices(session, officer.id, utc_now(), "ended_by_officer")
+    assert await screen.state() == "declined"
+    assert await page.state() == "signed_in"

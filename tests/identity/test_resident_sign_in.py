@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from sqlalchemy import func, select
 
+from server.cases.look_up_slips import SHARED_FACTOR
 from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.errors import Problem
@@ -189,12 +190,20 @@ async def test_an_office_behind_one_address_signs_in_as_many_as_come(system, ser
         assert (await enter(system, resident, pin=resident.look_up_pin)).status_code == 200
 
 
-async def test_a_number_gets_so_many_codes_whether_it_exists_or_not(system, resident):
-    for number in (resident.application_number, "YQ1999-000001"):
-        for _ in range(sign_in.MAX_CODES):
-            assert (await ask_for_code(system, resident, applicationNumber=number)).status_code == 204
-        answer = await ask_for_code(system, resident, applicationNumber=number)
-        assert code_of(answer) == (429, "request.rate_limited")
+async def test_a_household_gets_so_many_codes_and_a_stranger_with_its_number_uses_none_up(system, services, resident):
+    for _ in range(sign_in.MAX_CODES + 1):
+        assert (await ask_for_code(system, resident, idNumber="339901196001011234")).status_code == 204
+    for _ in range(sign_in.MAX_CODES + 1):
+        assert (await ask_for_code(system, resident)).status_code == 204
+    async with open_session(services.sessions) as session:
+        assert await session.scalar(select(func.count()).select_from(SignInCode)) == sign_in.MAX_CODES
+
+
+async def test_an_address_asks_so_often_whatever_the_number(system, services, resident):
+    for _ in range(services.settings.sign_in_attempts * SHARED_FACTOR):
+        assert (await ask_for_code(system, resident, applicationNumber="YQ1999-000001")).status_code == 204
+    answer = await ask_for_code(system, resident, applicationNumber="YQ1999-000001")
+    assert code_of(answer) == (429, "request.rate_limited")
 
 
 async def test_the_budget_of_a_day_and_of_a_household_ends_in_silence(system, services, resident, monkeypatch):

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import httpx
+import msgspec
 import pytest
 from sqlalchemy import func, select, update
 
@@ -409,3 +410,32 @@ async def test_a_test_message_goes_to_ones_own_wechat_and_answers_what_wechat_sa
     assert none.json()["code"] == "message.no_template"
     town = await system.sign_in_at_desk("panhuaixu", "town_officer")
     assert (await town.http.post("/desk/v1/messages/test", json=body)).status_code == 403
+
+
+async def test_a_receipt_before_our_own_commit_is_pushed_again(reader, services):
+    await reader.agree()
+    await reader.tell()
+    async with open_session(services.sessions) as session:
+        sent = (await session.scalars(select(MessageDelivery))).one()
+        message_id, begun_at = sent.message_id, sent.begun_at
+        sent.message_id, sent.state, sent.begun_at = None, "sending", utc_now()
+    [event] = (await reader.stub("events"))["events"]
+
+    async def push():
+        query, body = sign_event(PushedEvent(**event), "wx-demo", utc_now().timestamp())
+        path = f"/wechat/v1/push/{event['pushed_by']}"
+        return (await wechat(reader.system).post(path, params=query, content=body)).status_code
+
+    assert await push() == 503
+    async with open_session(services.sessions) as session:
+        sent = (await session.scalars(select(MessageDelivery))).one()
+        sent.message_id, sent.state, sent.begun_at = message_id, "sent", begun_at
+    assert await push() == 200
+    async with services.sessions() as session:
+        assert (await session.scalars(select(MessageDelivery))).one().state == "delivered"
+
+
+async def test_without_a_key_no_events_are_taken(system, services, monkeypatch):
+    plain = msgspec.structs.replace(services.settings, wechat_push_key="")
+    monkeypatch.setitem(services.__dict__, "settings", plain)
+    assert (await wechat(system).post("/wechat/v1/push/mini-program", content=b"<xml/>")).status_code == 404

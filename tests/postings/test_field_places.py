@@ -27,8 +27,9 @@ async def listed(office):
 async def record_place(phone, posting, name, act="hung_up", **changes):
     [task] = [item for item in (await phone.pull("tasks")).values() if item["subjectId"] == posting["id"]]
     kit = await make_record(
-        phone, "posting", areaCode=VILLAGE, taskId=task["id"], subjectKind="posting", subjectId=posting["id"], **changes
+        phone, "posting", areaCode=VILLAGE, taskId=task["id"], subjectKind="posting", subjectId=posting["id"]
     )
+    kit.record |= changes
     kit.record["answers"] |= {"place_name": name, "posting_act": act}
     kit.evidence[0]["questionId"] = "photo_posting"
     await push_record(phone, kit)
@@ -63,7 +64,7 @@ async def test_three_recorded_places_let_the_list_start_and_are_taken_down_after
         await session.execute(update(Posting).values(ends_on=posting_day_before()))
         assert await end_due_postings(session, utc_now()) == 1
     for place in places:
-        await record_place(phone, posting, place["name"], "taken_down")
+        await record_place(phone, posting, place["name"], "taken_down", startedAt=utc_now().isoformat())
     await hang(system, services)
     assert all(place["takenDownAt"] for place in (await town.http.get(path)).json()["places"])
     assert [item for item in (await phone.pull("tasks")).values() if item["subjectId"] == posting["id"]] == []
@@ -93,3 +94,42 @@ async def test_a_record_about_a_posting_of_another_village_is_kept_apart(phone, 
 
 def posting_day_before():
     return utc_now().date() - timedelta(days=3)
+
+
+async def test_a_place_taken_down_proves_nothing_and_an_old_take_down_leaves_what_was_hung_after_it(
+    office, phone, system, services, listed
+):
+    posting, _ = listed
+    town = await office.person("town_officer")
+
+    async def act(name, act, minutes):
+        started = (utc_now() - timedelta(minutes=minutes)).isoformat()
+        await record_place(phone, posting, name, act, startedAt=started)
+        await hang(system, services)
+
+    async def places():
+        return {
+            place["name"]: place["takenDownAt"]
+            for place in (await town.http.get(f"/desk/v1/postings/{posting['id']}")).json()["places"]
+        }
+
+    await act("村委会公示栏", "hung_up", 30)
+    await act("村委会公示栏", "taken_down", 40)
+    assert await places() == {"村委会公示栏": None}
+    await act("村委会公示栏", "taken_down", 20)
+    assert (await places())["村委会公示栏"]
+    [line] = (await town.http.get("/desk/v1/postings")).json()["items"]
+    assert line["places"] == 0
+    for name in ("卫生室门口", "小卖部旁"):
+        await act(name, "hung_up", 10)
+    answer = await town.http.post(f"/desk/v1/postings/{posting['id']}/start")
+    assert answer.json()["code"] == "posting.places_missing"
+
+
+async def test_a_photo_that_the_signed_record_does_not_list_proves_no_place(office, phone, system, services, listed):
+    posting, _ = listed
+    town = await office.person("town_officer")
+    kit = await record_place(phone, posting, "村委会公示栏", photos=[])
+    assert kit.evidence
+    await hang(system, services)
+    assert (await town.http.get(f"/desk/v1/postings/{posting['id']}")).json()["places"] == []

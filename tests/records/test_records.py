@@ -12,6 +12,8 @@ from server.core.database import open_session
 from server.core.ids import new_id
 from server.models.evidence import Evidence
 from server.models.feed import QuarantinedRow
+from server.models.households import Caseload
+from server.models.people import StaffRole
 from server.models.records import Record, RecordVersion
 from server.models.visits import Visit
 from server.photos.retention import preview
@@ -241,3 +243,23 @@ async def test_a_task_is_taken_back_and_given_only_to_who_works_there(phone, off
     assert (await town.http.post(f"/desk/v1/tasks/{task['id']}/cancel")).status_code == 204
     assert task["id"] not in await phone.pull("tasks")
     assert (await town.http.get("/desk/v1/tasks/export")).status_code == 200
+
+
+async def test_who_left_long_ago_writes_no_more_but_what_was_begun_while_they_worked_there(phone, services):
+    async def end(days):
+        at = utc_now() - timedelta(days=days)
+        async with open_session(services.sessions) as session:
+            here = StaffRole.staff_id == phone.id, StaffRole.area_code != "110101001"
+            await session.execute(update(StaffRole).where(*here).values(revoked_at=at))
+            await session.execute(update(Caseload).where(Caseload.staff_id == phone.id).values(revoked_at=at))
+
+    lately, late, begun = [await make_record(phone, photos=0) for _ in range(3)]
+    await end(89)
+    async with open_session(services.sessions) as session:  # still at work, elsewhere
+        session.add(StaffRole(staff_id=phone.id, role="caseworker", area_code="110101001"))
+    assert await phone.push("records", lately.record) == []
+    await end(91)
+    [refused] = await phone.push("records", late.record)
+    assert refused["server"]["problem"]["en"]["code"] == "record.area_unknown"
+    started = (utc_now() - timedelta(days=92)).isoformat()
+    assert await phone.push("records", begun.record | {"startedAt": started}) == []
