@@ -53,6 +53,11 @@ RETENTION: tuple[RetentionRule, ...] = (
         "最低生活保障审核确认办法", "retention.posting_photo_days",
     ),
     RetentionRule(
+        "其他工作的照片和签名", "photos and signatures of other work",
+        "提交后 {days} 天", "{days} days after submission",
+        "个人信息保护法第十九条", "retention.record_photo_days",
+    ),
+    RetentionRule(
         "没有提交走访的照片", "photos of visits that never came", "{days} 天", "{days} days",
         "个人信息保护法第十九条", "retention.unsubmitted_photo_days",
     ),

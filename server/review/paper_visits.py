@@ -26,7 +26,7 @@ from server.core.tokens import StatementKind
 from server.core.working_days import day_of
 from server.households.conflicts import require_no_conflict_of_interest
 from server.models.checklists import ChecklistTemplate
-from server.models.evidence import PAPER_FORM
+from server.models.evidence import PAPER_FORM, VISIT
 from server.models.households import Assignment, Caseload, Household
 from server.models.people import Staff, StaffRole
 from server.models.visits import Visit
@@ -270,6 +270,8 @@ async def _announce_form(session: AsyncSession, caller: Caller, body: EnterPaper
             {
                 "id": photo.id,
                 "visit_id": body.id,
+                "subject_kind": VISIT,
+                "subject_id": None,
                 "question_id": PAPER_FORM,
                 "sha256": photo.sha256,
                 "size_bytes": photo.size_bytes,
