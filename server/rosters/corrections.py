@@ -16,20 +16,18 @@ from server.models.cases import CaseFile
 from server.models.households import Household
 from server.models.rosters import DEAD_LINE_STATES, Roster, RosterLine, RosterPart
 from server.policy.schemas import PaymentProgram
-from server.rosters.parts import Part
-from server.rosters.plans import (
-    PAID_STATES,
+from server.rosters.homes import (
+    Account,
     Home,
-    Plan,
     amount_in,
-    list_sharing_programs,
     load_accounts,
     load_allotted,
     load_homes,
     load_members,
     load_unreceived,
-    owed_in,
 )
+from server.rosters.parts import Part
+from server.rosters.plans import PAID_STATES, Plan, list_sharing_programs, owed_in
 
 
 async def list_returned(session: AsyncSession, roster: Roster) -> Sequence[RosterLine]:
@@ -77,23 +75,31 @@ async def plan_corrections(
         _add(waiting, [part for part in of_source if part.amount_fen > 0], -1)
         parts = plan_again(of_source, _owed_months(homes.get(household.id, []), program, of_source), others, waiting)
         _add(others, parts, 1)
-        plans[line.id] = Plan(
-            household_id=household.id,
-            case_id=line.case_id,
-            area_code=line.area_code,
-            household_number=household.number,
-            head_name=line.head_name if household.id == line.household_id else household.head_name,
-            class_=line.class_,
-            member_names=list(members.get(household.id, {}).values()),
-            beneficiaries=line.beneficiaries,
-            left=[],
-            people=line.people,
-            account=accounts.get(household.id),
-            parts=parts,
-            ground=line.ground,
-            cases=1,
-        )
+        member_names = list(members.get(household.id, {}).values())
+        plans[line.id] = _build_plan(line, household, member_names, accounts.get(household.id), parts)
     return plans
+
+
+def _build_plan(
+    line: RosterLine, household: Household, member_names: list[str], account: Account | None, parts: list[Part]
+) -> Plan:
+    """Return the plan of a returned line: its ground and beneficiaries, with the household and account of today."""
+    return Plan(
+        household_id=household.id,
+        case_id=line.case_id,
+        area_code=line.area_code,
+        household_number=household.number,
+        head_name=line.head_name if household.id == line.household_id else household.head_name,
+        class_=line.class_,
+        member_names=member_names,
+        beneficiaries=line.beneficiaries,
+        left=[],
+        people=line.people,
+        account=account,
+        parts=parts,
+        ground=line.ground,
+        cases=1,
+    )
 
 
 def plan_again(

@@ -25,8 +25,9 @@ from server.models.rosters import Roster, RosterFinding, RosterLine, RosterPart
 from server.policy.schemas import PaymentProgram
 from server.rosters.corrections import list_returned, plan_corrections
 from server.rosters.examine import examine_roster
+from server.rosters.homes import Account
 from server.rosters.parts import Part, sum_kind
-from server.rosters.plans import Account, Plan, plan_lines
+from server.rosters.plans import Plan, plan_lines
 from server.rosters.programs import find_program
 
 _STEP = 1000

@@ -101,8 +101,7 @@ async def _build_contexts(
     sources: Mapping[UUID, RosterLine],
 ) -> list[LineContext]:
     """`plans` are by household, those of a correction by the line that it pays again."""
-    case_ids = select(RosterLine.case_id).where(RosterLine.roster_id == roster.id)
-    homes = select(RosterLine.household_id).where(RosterLine.roster_id == roster.id)
+    case_ids, homes = _select_cases_and_homes(roster)
     settings = await load_policy_values(session, roster.area_code, roster.month, [OUTLIER, NEEDS_CERTIFICATE])
     parts = await load_parts(session, roster)
     earlier = await _load_earlier(session, roster, homes)
@@ -110,13 +109,7 @@ async def _build_contexts(
     account_changes = await _load_account_changes(session, homes)
     deaths = await _load_death_reports(session, case_ids)
     stopped = await _load_stopped_by_death(session, roster, case_ids)
-    proposed = set(
-        await session.scalars(
-            select(PaymentProposal.case_id).where(
-                PaymentProposal.case_id.in_(case_ids), PaymentProposal.outcome.is_(None)
-            )
-        )
-    )
+    proposed = await _load_open_proposals(session, case_ids)
     differences = await _load_differences(session, roster, case_ids)
     certificates = await _load_certificates(session, roster, case_ids)
     has_earlier = await _has_earlier_roster(session, roster)
@@ -140,6 +133,13 @@ async def _build_contexts(
         )
         for line in lines
     ]
+
+
+def _select_cases_and_homes(roster: Roster) -> tuple[Select[UUID], Select[UUID]]:
+    """Select the cases, and the households, of the roster's lines."""
+    case_ids = select(RosterLine.case_id).where(RosterLine.roster_id == roster.id)
+    homes = select(RosterLine.household_id).where(RosterLine.roster_id == roster.id)
+    return case_ids, homes
 
 
 async def _load_earlier(session: AsyncSession, roster: Roster, homes: Select[UUID]) -> dict[UUID, list[RosterLine]]:
@@ -262,6 +262,14 @@ async def _load_stopped_by_death(session: AsyncSession, roster: Roster, case_ids
             CaseFile.id == BenefitChange.case_id,
             CaseFile.stopped_from.is_not(None),
         )
+    )
+    return set(rows)
+
+
+async def _load_open_proposals(session: AsyncSession, case_ids: Select[UUID]) -> set[UUID]:
+    """Return the cases with a proposal about money that nobody has decided."""
+    rows = await session.scalars(
+        select(PaymentProposal.case_id).where(PaymentProposal.case_id.in_(case_ids), PaymentProposal.outcome.is_(None))
     )
     return set(rows)
 

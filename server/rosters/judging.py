@@ -143,13 +143,7 @@ async def readmit_home(
         )
     )
     if not findings:
-        require_found(
-            await session.scalar(
-                select(RosterLine.id)
-                .where(RosterLine.roster_id == roster.id, RosterLine.household_id == body.household_id)
-                .limit(1)
-            )
-        )
+        await _require_listed(session, roster, body.household_id)
         return roster
     if roster.state not in {"drafted", "prepared"}:
         raise Problem("roster.not_now", state=roster.state)
@@ -168,6 +162,12 @@ async def readmit_home(
         await send_back(session, caller, roster, body.reason)
     await draft_again(session, roster)
     return roster
+
+
+async def _require_listed(session: AsyncSession, roster: Roster, household_id: UUID) -> None:
+    """Raise `thing.not_found` for a home without a line on the roster."""
+    line = select(RosterLine.id).where(RosterLine.roster_id == roster.id, RosterLine.household_id == household_id)
+    require_found(await session.scalar(line.limit(1)))
 
 
 async def _lock_draft(session: AsyncSession, caller: Caller, roster_id: UUID) -> Roster:

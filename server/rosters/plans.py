@@ -9,18 +9,27 @@ from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
-from server.benefits.amount_timeline import AmountSpan, build_timeline
 from server.core.encryption import Encryption
 from server.models.benefits import BenefitChange
-from server.models.cases import BankAccount, Calculation, CaseFile
-from server.models.households import Household, HouseholdMember
-from server.models.rosters import DEAD_LINE_STATES, SENT_LINE_STATES, Roster, RosterLine, RosterPart
+from server.models.cases import CaseFile
+from server.models.rosters import DEAD_LINE_STATES, Roster, RosterLine
 from server.policy.resolver import load_policy_values
 from server.policy.schemas import PaymentProgram
+from server.rosters.homes import (
+    Account,
+    Home,
+    amount_in,
+    find_span,
+    load_accounts,
+    load_allotted,
+    load_covered,
+    load_homes,
+    load_members,
+    load_unreceived,
+)
 from server.rosters.parts import Owed, Part, add_months, list_months, plan_parts
 from server.rosters.programs import is_paid_in, list_programs
 
@@ -28,14 +37,6 @@ ARREARS_MONTHS = "roster.arrears_months"
 # Homes that are read at once.
 _STEP = 1000
 PAID_STATES = ("published", "in_force", "stopped")
-
-
-class Account(Struct, frozen=True):
-    holder_name: str
-    bank_name: str
-    number: str
-    mask: str
-    index: bytes
 
 
 class Plan(Struct, frozen=True):
@@ -73,17 +74,6 @@ class _Owing(Struct, frozen=True):
     shared: list[str]
     by_month: Mapping[date, PaymentProgram]
     rostered: list[tuple[str, date]]
-
-
-class Home(Struct):
-    """A case of a home with its decisions."""
-
-    case: CaseFile
-    number: str
-    head_name: str
-    class_: str | None
-    changes: list[BenefitChange]
-    spans: list[AmountSpan]
 
 
 async def plan_lines(
@@ -201,11 +191,7 @@ async def _load_first_months(session: AsyncSession, roster: Roster, earliest: da
 
 
 async def _plan_homes(
-    session: AsyncSession,
-    encryption: Encryption,
-    roster: Roster,
-    owing: _Owing,
-    ids: Sequence[UUID],
+    session: AsyncSession, encryption: Encryption, roster: Roster, owing: _Owing, ids: Sequence[UUID]
 ) -> dict[UUID, Plan]:
     program = owing.program
     # Lines of any case are taken off; so nothing that a case of another programme or area rightly got is claimed back.
@@ -234,90 +220,43 @@ async def _plan_homes(
             owed_by_any=by_any_fen if program.pays == "amount" else None,
         )
         if parts:
-            home = _paying_case(of_home, roster.month)
-            named, left = _name_beneficiaries(
-                covered.get(home.case.id, []) if program.pays == "amount" else [], members.get(household_id, {})
-            )
-            plans[household_id] = Plan(
-                household_id=household_id,
-                case_id=home.case.id,
-                area_code=home.case.area_code,
-                household_number=home.number,
-                head_name=home.head_name,
-                class_=home.class_,
-                member_names=list(members.get(household_id, {}).values()),
-                beneficiaries=named,
-                left=left,
-                people=_count_people(home, roster.month),
-                account=accounts.get(household_id),
-                parts=parts,
-                ground=_describe_ground(home, roster.month),
-                cases=sum(1 for home in of_home if amount_in(home.spans, roster.month)),
+            plans[household_id] = _build_plan(
+                of_home,
+                roster.month,
+                parts,
+                members.get(household_id, {}),
+                covered if program.pays == "amount" else {},
+                accounts.get(household_id),
             )
     return plans
 
 
-async def load_homes(
-    session: AsyncSession, ids: Sequence[UUID], *conditions: ColumnElement[bool]
-) -> dict[UUID, list[Home]]:
-    rows = (
-        await session.execute(
-            select(CaseFile, Household.number, Household.head_name, Household.class_)
-            .join(Household, Household.id == CaseFile.household_id)
-            .where(CaseFile.household_id.in_(ids), *conditions)
-            .order_by(CaseFile.applied_on, CaseFile.id)
-        )
-    ).all()
-    changes: dict[UUID, list[BenefitChange]] = {}
-    for change in await session.scalars(
-        select(BenefitChange)
-        .where(BenefitChange.case_id.in_([case.id for case, *_ in rows]))
-        .order_by(BenefitChange.id)
-    ):
-        changes.setdefault(change.case_id, []).append(change)
-    homes: dict[UUID, list[Home]] = {}
-    for case, number, head_name, class_ in rows:
-        of_case = changes.get(case.id, [])
-        home = Home(case, number, head_name, class_, of_case, build_timeline(of_case).spans)
-        homes.setdefault(case.household_id, []).append(home)
-    return homes
-
-
-async def load_allotted(
-    session: AsyncSession, roster: Roster, programs: Sequence[str], ids: Sequence[UUID]
-) -> dict[UUID, dict[date, int]]:
-    """Return what other rosters allot to each month of a home.
-
-    A correction takes the place of the line that it pays again once it is sent: of a chain, the newest sent line
-    counts. Lines belong to the home that their case belongs to now: after a merge, what the other home was paid counts
-    as well.
-    """
-    rows = await session.execute(
-        select(CaseFile.household_id, RosterPart.month, func.sum(RosterPart.amount_fen))
-        .join(RosterLine, RosterLine.case_id == CaseFile.id)
-        .join(RosterPart, RosterPart.line_id == RosterLine.id)
-        .where(
-            CaseFile.household_id.in_(ids),
-            RosterLine.program.in_(programs),
-            RosterLine.roster_id != roster.id,
-            or_(RosterLine.source_line_id.is_(None), RosterLine.state.in_(SENT_LINE_STATES)),
-            RosterLine.state.not_in(DEAD_LINE_STATES),
-            ~_is_paid_again(),
-        )
-        .group_by(CaseFile.household_id, RosterPart.month)
-    )
-    allotted: dict[UUID, dict[date, int]] = {}
-    for household_id, month, amount_fen in rows:
-        allotted.setdefault(household_id, {})[month] = int(amount_fen)
-    return allotted
-
-
-def _is_paid_again() -> ColumnElement[bool]:
-    again = aliased(RosterLine)
-    return exists().where(
-        again.source_line_id == RosterLine.id,
-        again.state.in_(SENT_LINE_STATES),
-        again.state.not_in(DEAD_LINE_STATES),  # as the index has it
+def _build_plan(
+    homes: Sequence[Home],
+    month: date,
+    parts: list[Part],
+    members: Mapping[str, str],
+    covered: Mapping[UUID, Sequence[str]],
+    account: Account | None,
+) -> Plan:
+    """Return the plan of a home with its cases. Without `covered` of its paying case, all members benefit."""
+    home = _paying_case(homes, month)
+    named, left = _name_beneficiaries(covered.get(home.case.id, []), members)
+    return Plan(
+        household_id=home.case.household_id,
+        case_id=home.case.id,
+        area_code=home.case.area_code,
+        household_number=home.number,
+        head_name=home.head_name,
+        class_=home.class_,
+        member_names=list(members.values()),
+        beneficiaries=named,
+        left=left,
+        people=_count_people(home, month),
+        account=account,
+        parts=parts,
+        ground=_describe_ground(home, month),
+        cases=sum(1 for each in homes if amount_in(each.spans, month)),
     )
 
 
@@ -338,27 +277,6 @@ async def _load_left_out(session: AsyncSession, roster: Roster, ids: Sequence[UU
     return left_out
 
 
-async def load_unreceived(
-    session: AsyncSession, programs: Sequence[str], ids: Sequence[UUID]
-) -> dict[UUID, dict[date, int]]:
-    """Return, by household and month, what the bank returned and no sent correction pays again.
-
-    Not what such a line took back: its correction does.
-    """
-    rows = await session.execute(
-        select(CaseFile.household_id, RosterPart.month, func.sum(RosterPart.amount_fen))
-        .join(RosterLine, RosterLine.case_id == CaseFile.id)
-        .join(RosterPart, RosterPart.line_id == RosterLine.id)
-        .where(CaseFile.household_id.in_(ids), RosterLine.program.in_(programs), RosterPart.amount_fen > 0)
-        .where(RosterLine.state == "returned", ~_is_paid_again())
-        .group_by(CaseFile.household_id, RosterPart.month)
-    )
-    unreceived: dict[UUID, dict[date, int]] = {}
-    for household_id, month, amount_fen in rows:
-        unreceived.setdefault(household_id, {})[month] = int(amount_fen)
-    return unreceived
-
-
 async def _load_listed(session: AsyncSession, roster: Roster, ids: Sequence[UUID]) -> set[UUID]:
     """Return the households that another roster of the program pays in this month."""
     rows = await session.scalars(
@@ -372,18 +290,6 @@ async def _load_listed(session: AsyncSession, roster: Roster, ids: Sequence[UUID
         )
     )
     return set(rows)
-
-
-def amount_in(spans: Sequence[AmountSpan], month: date) -> int:
-    span = find_span(spans, month)
-    return span.amount_fen if span else 0
-
-
-def find_span(spans: Sequence[AmountSpan], month: date) -> AmountSpan | None:
-    return next(
-        (span for span in spans if span.from_month <= month and (span.until_month is None or month < span.until_month)),
-        None,
-    )
 
 
 def _list_owed(
@@ -465,29 +371,6 @@ def _describe_ground(home: Home, month: date) -> dict[str, Any]:
     }
 
 
-async def load_members(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, dict[str, str]]:
-    """Return the names of each home's members by their ids."""
-    members: dict[UUID, dict[str, str]] = {}
-    for household_id, member_id, name in await session.execute(
-        select(HouseholdMember.household_id, HouseholdMember.id, HouseholdMember.name)
-        .where(HouseholdMember.household_id.in_(ids))
-        .order_by(HouseholdMember.position)
-    ):
-        members.setdefault(household_id, {})[str(member_id)] = name
-    return members
-
-
-async def load_covered(session: AsyncSession, case_ids: Sequence[UUID]) -> dict[UUID, list[str]]:
-    """Return the ids of the members for whom each case is paid: those of the newest calculation of its amount."""
-    rows = await session.execute(
-        select(Calculation.case_id, Calculation.body["covered"])
-        .join(CaseFile, CaseFile.id == Calculation.case_id)
-        .where(Calculation.case_id.in_(case_ids), Calculation.amount_fen == CaseFile.amount_fen)
-        .order_by(Calculation.made_at, Calculation.id)
-    )
-    return {case_id: covered or [] for case_id, covered in rows}
-
-
 def _name_beneficiaries(covered: Sequence[str], members: Mapping[str, str]) -> tuple[list[str], list[str]]:
     """Return the names of the covered members, of all where no calculation says it, and who is no member any more."""
     if not covered:
@@ -495,14 +378,3 @@ def _name_beneficiaries(covered: Sequence[str], members: Mapping[str, str]) -> t
     return [members[member] for member in covered if member in members], [
         member for member in covered if member not in members
     ]
-
-
-async def load_accounts(session: AsyncSession, encryption: Encryption, ids: Sequence[UUID]) -> dict[UUID, Account]:
-    """Return the account of each home, opened."""
-    accounts = {}
-    for row in await session.scalars(select(BankAccount).where(BankAccount.household_id.in_(ids))):
-        number = encryption.open("bank_account.card", row.household_id, row.card_sealed)
-        accounts[row.household_id] = Account(
-            row.holder_name, row.bank_name, number, row.card_mask, encryption.index("bank_card", number)
-        )
-    return accounts

@@ -22,8 +22,8 @@ from server.models.rosters import SENT_LINE_STATES, Roster, RosterLine
 from server.policy.schemas import BankForm, PaymentProgram
 from server.rosters.bank_files import read_sums
 from server.rosters.examine import load_live_lines, load_parts
+from server.rosters.homes import amount_in, find_span
 from server.rosters.parts import Part
-from server.rosters.plans import amount_in, find_span
 from server.rosters.programs import list_programs
 from server.rosters.sending import make_files
 from server.rosters.snapshots import find_altered

@@ -27,20 +27,14 @@ from server.core.paging import Page
 from server.http.exports import build_export_route
 from server.http.reads import NOTHING_PERSONAL, reads
 from server.models.rosters import ROSTER_READERS
-from server.rosters import actions, bank_answers, judging, late_returns, listing, programs, sending
+from server.rosters import actions, bank_answers, judging, late_returns, line_listing, listing, programs, sending
 from server.rosters.actions import ActOnRoster, MakeCorrection, MakeRoster
 from server.rosters.bank_answers import AnswerFile
 from server.rosters.columns import FINDING_COLUMNS, LINE_COLUMNS, ROSTER_COLUMNS
 from server.rosters.judging import JudgeFindings, LeaveOut, ReadmitHome
 from server.rosters.late_returns import DecideLateReturn, ReportLateReturn
-from server.rosters.listing import (
-    LineState,
-    RosterDetail,
-    RosterFindingLine,
-    RosterLineView,
-    RosterState,
-    RosterSummary,
-)
+from server.rosters.line_listing import LineState, RosterFindingLine, RosterLineView
+from server.rosters.listing import RosterDetail, RosterState, RosterSummary
 
 _STEP_ERRORS = LOOKUP_ERRORS | error_responses("roster.not_now")
 Part = Annotated[int, QueryParameter(ge=1, le=1000, description="Which of the roster's files, from 1.")]
@@ -172,7 +166,7 @@ async def list_roster_lines(
     cursor: FromQuery[str | None] = None,
     limit: PageLimit = 50,
 ) -> Page[RosterLineView]:
-    return await listing.list_roster_lines(session, officer, roster_id, state=in_state, cursor=cursor, limit=limit)
+    return await line_listing.list_roster_lines(session, officer, roster_id, state=in_state, cursor=cursor, limit=limit)
 
 
 export_roster_lines = build_export_route(list_roster_lines, "roster-lines", LINE_COLUMNS, form="xlsx")
@@ -220,7 +214,7 @@ async def list_roster_findings(
     cursor: FromQuery[str | None] = None,
     limit: PageLimit = 50,
 ) -> Page[RosterFindingLine]:
-    return await listing.list_findings(
+    return await line_listing.list_findings(
         session, officer, roster_id, judged=judged, code=code, cursor=cursor, limit=limit
     )
 
@@ -338,7 +332,7 @@ async def list_payments(
     limit: PageLimit = 50,
 ) -> Page[RosterLineView]:
     require_role(officer, ROSTER_READERS)
-    return await listing.list_payments(
+    return await line_listing.list_payments(
         session, officer, month=month, household=household, program=program, area=area, cursor=cursor, limit=limit
     )
 
