@@ -30,6 +30,17 @@ OLD_DOUBTS = (
 
 def upgrade() -> None:
     op.add_column("roster_line", sa.Column("paid_at", TIME, nullable=True))
+    _create_late_return()
+    _doubt_among((*OLD_DOUBTS, "granted_since"))
+    op.add_column("grace_end", sa.Column("settled_by", sa.Uuid(), sa.ForeignKey("staff.id"), nullable=True))
+    op.add_column("grace_end", sa.Column("settled_reason", sa.String(), server_default=sa.text("''"), nullable=False))
+    op.create_check_constraint(
+        op.f("ck_grace_end_settled_by_has_a_reason"), "grace_end", "settled_by IS NULL OR settled_reason <> ''"
+    )
+    _create_withdrawal_proposal()
+
+
+def _create_late_return() -> None:
     op.create_table(
         "late_return",
         sa.Column("id", sa.Uuid(), primary_key=True),
@@ -55,12 +66,9 @@ def upgrade() -> None:
         "uq_late_return_waiting", "late_return", ["line_id"], unique=True, postgresql_where=sa.text("outcome IS NULL")
     )
     op.create_index("ix_late_return_roster", "late_return", ["roster_id"])
-    _doubt_among((*OLD_DOUBTS, "granted_since"))
-    op.add_column("grace_end", sa.Column("settled_by", sa.Uuid(), sa.ForeignKey("staff.id"), nullable=True))
-    op.add_column("grace_end", sa.Column("settled_reason", sa.String(), server_default=sa.text("''"), nullable=False))
-    op.create_check_constraint(
-        op.f("ck_grace_end_settled_by_has_a_reason"), "grace_end", "settled_by IS NULL OR settled_reason <> ''"
-    )
+
+
+def _create_withdrawal_proposal() -> None:
     op.create_table(
         "withdrawal_proposal",
         sa.Column("visit_id", sa.Uuid(), sa.ForeignKey("visit.id"), primary_key=True),

@@ -34,6 +34,15 @@ RULES: dict[str, tuple[object, str]] = {
 
 
 def upgrade() -> None:
+    _create_announcement()
+    _create_message_delivery()
+    _create_message_stop()
+    _create_wechat_follower()
+    _create_wechat_event()
+    write_rules(RULES)
+
+
+def _create_announcement() -> None:
     op.create_table(
         "announcement",
         sa.Column("id", sa.Uuid(), primary_key=True),
@@ -55,6 +64,9 @@ def upgrade() -> None:
         op.f("fk_notice_announcement_id_announcement"), "notice", "announcement", ["announcement_id"], ["id"]
     )
     op.create_index(op.f("ix_notice_announcement_id"), "notice", ["announcement_id"])
+
+
+def _create_message_delivery() -> None:
     op.create_table(
         "message_delivery",
         sa.Column("id", sa.Uuid(), primary_key=True),
@@ -83,6 +95,9 @@ def upgrade() -> None:
     op.create_index(
         "ix_message_delivery_texts", "message_delivery", ["begun_at"], postgresql_where=sa.text("way = 'sms'")
     )
+
+
+def _create_message_stop() -> None:
     op.create_table(
         "message_stop",
         sa.Column("id", sa.Uuid(), primary_key=True),
@@ -94,19 +109,24 @@ def upgrade() -> None:
         sa.UniqueConstraint("resident_id", "kind"),
         sa.CheckConstraint("num_nonnulls(staff_id, resident_id) = 1", name="one_reader"),
     )
+
+
+def _create_wechat_follower() -> None:
     op.create_table(
         "wechat_follower",
         sa.Column("openid", sa.String(), primary_key=True),
         sa.Column("is_following", sa.Boolean(), nullable=False),
         sa.Column("changed_at", TIME, nullable=False),
     )
+
+
+def _create_wechat_event() -> None:
     op.create_table(
         "wechat_event",
         sa.Column("event_hash", sa.LargeBinary(), primary_key=True),
         sa.Column("received_at", TIME, nullable=False),
     )
     op.create_index(op.f("ix_wechat_event_received_at"), "wechat_event", ["received_at"])
-    write_rules(RULES)
 
 
 def downgrade() -> None:

@@ -26,6 +26,7 @@ RULES: dict[str, tuple[object, str]] = {
 def upgrade() -> None:
     _create_task()
     _create_record()
+    _create_record_version()
     _let_photos_belong_to_anything()
     _know_checklists((*VISIT_KINDS, *RECORD_KINDS))
     write_rules(RULES)
@@ -94,6 +95,9 @@ def _create_record() -> None:
     op.create_index("ix_record_kind_start", "record", ["kind", "area_code", "started_at"])
     has_subject = sa.text("subject_id IS NOT NULL")
     op.create_index("ix_record_subject", "record", ["subject_kind", "subject_id"], postgresql_where=has_subject)
+
+
+def _create_record_version() -> None:
     op.create_table(
         "record_version",
         sa.Column("record_id", sa.Uuid(), sa.ForeignKey("record.id"), primary_key=True),

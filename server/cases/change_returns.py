@@ -115,16 +115,7 @@ async def list_change_returns(
     require_role(caller, CHANGE_RETURN_READERS)
     first = _first_of(month, today)
     due_on = await _due_on(session, area or _own_area(caller), _DIGITS[level], first)
-    rows = (
-        select(Area, ChangeReturn, Staff.name)
-        .outerjoin(ChangeReturn, (ChangeReturn.area_code == Area.code) & (ChangeReturn.month == first))
-        .outerjoin(Staff, Staff.id == ChangeReturn.sent_by)
-        .where(
-            func.char_length(Area.code) == _DIGITS[level],
-            or_(Area.valid_until.is_(None), Area.valid_until > first),
-            _is_read_by(caller),
-        )
-    )
+    rows = _select_returns(caller, level, first)
     if area:
         rows = rows.where(Area.code.startswith(area, autoescape=True))
     if late:
@@ -135,7 +126,7 @@ async def list_change_returns(
     counts = await _count_changes(session, drafted, first)
     return Page(
         items=[
-            _summary(of_area, first, due_on, today, sent, name, counts.get(of_area.code, 0))
+            ChangeReturnSummary(**_describe(of_area, first, due_on, today, sent, name, counts.get(of_area.code, 0)))
             for of_area, sent, name in page
         ],
         next_cursor=next_cursor,
@@ -147,6 +138,20 @@ def _first_of(month: date, today: date) -> date:
     if not _EARLIEST <= month.replace(day=1) <= month_after(today):
         raise Problem("request.invalid", faults=[Fault("/month", "field.invalid", month.isoformat())])
     return month.replace(day=1)
+
+
+def _select_returns(caller: Caller, level: ChangeReturnLevel, month: date) -> Any:
+    """Select the areas of a level that owe a return for the month, with the return if there is one and its sender."""
+    return (
+        select(Area, ChangeReturn, Staff.name)
+        .outerjoin(ChangeReturn, (ChangeReturn.area_code == Area.code) & (ChangeReturn.month == month))
+        .outerjoin(Staff, Staff.id == ChangeReturn.sent_by)
+        .where(
+            func.char_length(Area.code) == _DIGITS[level],
+            or_(Area.valid_until.is_(None), Area.valid_until > month),
+            _is_read_by(caller),
+        )
+    )
 
 
 def _own_area(caller: Caller) -> str:
@@ -162,12 +167,6 @@ async def _due_on(session: AsyncSession, area_code: str, digits: int, month: dat
 
 def _end_of(day: date) -> datetime:
     return datetime.combine(day + timedelta(days=1), datetime.min.time(), tzinfo=CHINA)
-
-
-def _summary(
-    area: Area, month: date, due_on: date, today: date, sent: ChangeReturn | None, sender: str | None, changes: int
-) -> Any:
-    return ChangeReturnSummary(**_describe(area, month, due_on, today, sent, sender, changes))
 
 
 def _describe(

@@ -118,32 +118,10 @@ async def load_case_detail(session: AsyncSession, caller: Caller, case_id: UUID,
     acts = await _list_acts(session, caller, case, proposal, deciding_role(settings), day_of(now))
     amounts = (await load_timelines(session, [case.id])).get(case.id, AmountTimeline([], []))
     can_stop = case.state in TRANSITIONS["stop_proposed"].from_states
-    proposed = propose_programme(case)
     return CaseDetail(
-        id=case.id,
-        application_number=case.number,
-        household_id=case.household_id,
+        **_describe_case(case),
         head_name=household.head_name,
-        area_code=case.area_code,
         area_name=area.name,
-        state=case.state,
-        state_zh=STATE_INFO[case.state].zh,
-        applied_on=case.applied_on,
-        rules_on=case.rules_on,
-        version=case.version,
-        is_suspended=case.suspended_on is not None,
-        is_extended=case.is_extended,
-        needs_county_visit=case.needs_county_visit,
-        county_visited_at=case.county_visited_at,
-        consented_on=case.consented_on,
-        programme=as_programme(case.programme),
-        proposed_programme=proposed.programme,
-        programme_basis=proposed.basis,
-        situations=case.situations,
-        amount_fen=case.amount_fen,
-        decided_on=case.decided_on,
-        paid_from=case.paid_from,
-        stopped_from=case.stopped_from,
         amounts=amounts.spans,
         overtaken=amounts.overtaken,
         acts=acts,
@@ -157,6 +135,35 @@ async def load_case_detail(session: AsyncSession, caller: Caller, case_id: UUID,
         changes=await list_case_changes(session, case),
         blocked_visits=await _list_unfulfilled_orders(session, case),
     )
+
+
+def _describe_case(case: CaseFile) -> dict[str, Any]:
+    """Return the fields of the detail that the case itself says."""
+    proposed = propose_programme(case)
+    return {
+        "id": case.id,
+        "application_number": case.number,
+        "household_id": case.household_id,
+        "area_code": case.area_code,
+        "state": case.state,
+        "state_zh": STATE_INFO[case.state].zh,
+        "applied_on": case.applied_on,
+        "rules_on": case.rules_on,
+        "version": case.version,
+        "is_suspended": case.suspended_on is not None,
+        "is_extended": case.is_extended,
+        "needs_county_visit": case.needs_county_visit,
+        "county_visited_at": case.county_visited_at,
+        "consented_on": case.consented_on,
+        "programme": as_programme(case.programme),
+        "proposed_programme": proposed.programme,
+        "programme_basis": proposed.basis,
+        "situations": case.situations,
+        "amount_fen": case.amount_fen,
+        "decided_on": case.decided_on,
+        "paid_from": case.paid_from,
+        "stopped_from": case.stopped_from,
+    }
 
 
 async def _list_acts(

@@ -123,8 +123,7 @@ def create_stub(
             body = await _read_body(receive)
             raw_query = scope["query_string"].decode()
             if scope["path"] == "/":
-                form = {name: values[-1] for name, values in parse_qs(body.decode(), keep_blank_values=True).items()}
-                await _send_json(send, *texts.send(form))
+                await _send_json(send, *texts.send(_read_form(body)))
                 return
             if scope["path"] == "/_stub/sms":
                 await _send_json(send, 200, {"messages": texts.sent})
@@ -326,6 +325,10 @@ def _read_json(request: _Request) -> dict[str, Any]:
         return msgspec.json.decode(request.body, type=dict[str, Any])
     except msgspec.DecodeError:
         raise _WechatError(47001) from None
+
+
+def _read_form(body: bytes) -> dict[str, str]:
+    return {name: values[-1] for name, values in parse_qs(body.decode(), keep_blank_values=True).items()}
 
 
 def _opaque_value(seed: str) -> str:

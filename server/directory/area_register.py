@@ -78,20 +78,21 @@ async def list_area_register(
     codes = [area.code for area, _ in page]
     homes, people = await _count_homes(session, codes), await _load_caseworkers(session, codes)
     return Page(
-        items=[
-            AreaRegisterLine(
-                code=area.code,
-                name=area.name,
-                level=area.level,
-                parent_name=parent_name,
-                households=homes.get(area.code, 0) if len(area.code) == VILLAGE_DIGITS else None,
-                caseworkers=people[area.code],
-                valid_until=area.valid_until,
-                successor_code=area.successor_code,
-            )
-            for area, parent_name in page
-        ],
+        items=[_view_area(area, parent_name, homes.get(area.code, 0), people[area.code]) for area, parent_name in page],
         next_cursor=next_cursor,
+    )
+
+
+def _view_area(area: Area, parent_name: str | None, households: int, caseworkers: list[str]) -> AreaRegisterLine:
+    return AreaRegisterLine(
+        code=area.code,
+        name=area.name,
+        level=area.level,
+        parent_name=parent_name,
+        households=households if len(area.code) == VILLAGE_DIGITS else None,
+        caseworkers=caseworkers,
+        valid_until=area.valid_until,
+        successor_code=area.successor_code,
     )
 
 

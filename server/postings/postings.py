@@ -4,6 +4,7 @@ A posting starts once enough places are proven, and a job ends it after its last
 """
 
 import secrets
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
@@ -72,17 +73,7 @@ async def create_posting(
     )  # fmt: skip
     session.add(posting)
     await session.flush()  # entries have a foreign key to it
-    for position, (case, name, members) in enumerate(cases, start=1):
-        session.add(
-            PostingEntry(
-                posting_id=posting.id,
-                case_id=case.id,
-                position=position,
-                name=name,
-                members=members,
-                amount_fen=case.amount_fen or 0,
-            )
-        )
+    _add_entries(session, posting, cases)
     audit.record(
         session, caller, Action.POSTING_MADE, "posting", posting.id, area_code=data.area_code, cases=len(cases)
     )
@@ -117,6 +108,20 @@ async def _lock_waiting_cases(session: AsyncSession, data: CreatePosting) -> lis
         .with_for_update(of=CaseFile)
     )
     return [(case, name, count) for case, name, count in rows]
+
+
+def _add_entries(session: AsyncSession, posting: Posting, cases: Sequence[tuple[CaseFile, str, int]]) -> None:
+    for position, (case, name, members) in enumerate(cases, start=1):
+        session.add(
+            PostingEntry(
+                posting_id=posting.id,
+                case_id=case.id,
+                position=position,
+                name=name,
+                members=members,
+                amount_fen=case.amount_fen or 0,
+            )
+        )
 
 
 async def start_posting(

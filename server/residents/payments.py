@@ -3,8 +3,9 @@
 “Not received” is a complaint about the line: it has a number, a deadline and a handler, and names the line.
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import Meta
@@ -68,29 +69,8 @@ class SaidOfPayment(ResponseBody):
 async def list_own_payments(session: AsyncSession, caller: Caller, case_id: UUID) -> list[OwnPayment]:
     """Return the payments of a household, the newest first. Two queries."""
     case: CaseFile = require_found(await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id)))
-    rows = (
-        await session.execute(
-            readable(RosterLine, caller)
-            .add_columns(Roster.program_zh, Roster.program_en, Roster.sent_at, Complaint.number)
-            .join(Roster, Roster.id == RosterLine.roster_id)
-            .outerjoin(Complaint, Complaint.id == RosterLine.complaint_id)
-            # A correction that pays nothing again is between officers.
-            .where(
-                RosterLine.of_home(case.household_id),
-                or_(RosterLine.total_fen > 0, RosterLine.source_line_id.is_(None)),
-            )
-            .order_by(RosterLine.month.desc(), Roster.sent_at.desc(), RosterLine.id)
-            .limit(_MOST)
-        )
-    ).all()
-    parts: dict[UUID, list[OwnPaymentPart]] = {}
-    for part in await session.scalars(
-        select(RosterPart)
-        .where(RosterPart.line_id.in_([line.id for line, *_ in rows]))
-        .order_by(RosterPart.month, RosterPart.kind)
-    ):
-        shown = OwnPaymentPart(month=part.month, kind=part.kind, amount_fen=part.amount_fen)
-        parts.setdefault(part.line_id, []).append(shown)
+    rows = (await session.execute(_select_sent_lines(caller, case))).all()
+    parts = await _load_parts(session, [line.id for line, *_ in rows])
     return [
         OwnPayment(
             id=line.id,
@@ -109,6 +89,32 @@ async def list_own_payments(session: AsyncSession, caller: Caller, case_id: UUID
         )
         for line, program_zh, program_en, sent_at, number in rows
     ]
+
+
+def _select_sent_lines(caller: Caller, case: CaseFile) -> Any:
+    return (
+        readable(RosterLine, caller)
+        .add_columns(Roster.program_zh, Roster.program_en, Roster.sent_at, Complaint.number)
+        .join(Roster, Roster.id == RosterLine.roster_id)
+        .outerjoin(Complaint, Complaint.id == RosterLine.complaint_id)
+        # A correction that pays nothing again is between officers.
+        .where(
+            RosterLine.of_home(case.household_id),
+            or_(RosterLine.total_fen > 0, RosterLine.source_line_id.is_(None)),
+        )
+        .order_by(RosterLine.month.desc(), Roster.sent_at.desc(), RosterLine.id)
+        .limit(_MOST)
+    )
+
+
+async def _load_parts(session: AsyncSession, line_ids: Sequence[UUID]) -> dict[UUID, list[OwnPaymentPart]]:
+    parts: dict[UUID, list[OwnPaymentPart]] = {}
+    for part in await session.scalars(
+        select(RosterPart).where(RosterPart.line_id.in_(line_ids)).order_by(RosterPart.month, RosterPart.kind)
+    ):
+        shown = OwnPaymentPart(month=part.month, kind=part.kind, amount_fen=part.amount_fen)
+        parts.setdefault(part.line_id, []).append(shown)
+    return parts
 
 
 async def say_of_payment(
