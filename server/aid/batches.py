@@ -29,7 +29,7 @@ from server.households.conflicts import require_no_conflict_of_interest
 from server.models.aid import AID_ROLES, AidBatch, AidLine
 from server.models.areas import Area
 from server.models.households import HouseholdMember
-from server.policy.schemas import AidKind
+from server.policy.values import AidKind
 
 # Homes that one batch may hold: those of a county in one list, written in one request.
 MOST_HOMES = 30_000

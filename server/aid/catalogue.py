@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.errors import Fault, Problem
 from server.policy.resolver import load_policy_values
-from server.policy.schemas import AidCause, AidKind
+from server.policy.values import AidCause, AidKind
 
 KINDS = "aid.kinds"
 

@@ -31,7 +31,7 @@ from server.models.cases import GRANTED_STATES, CaseFile
 from server.models.certificates import Certificate
 from server.models.households import Household, HouseholdMember
 from server.policy.resolver import load_policy_values
-from server.policy.schemas import CertificateNumber
+from server.policy.values import CertificateNumber
 
 ISSUED, NUMBER, MONTHS, RENEWED = (
     "certificate.issued",

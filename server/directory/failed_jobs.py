@@ -31,10 +31,10 @@ from server.models.households import Household
 from server.models.imports import ImportBatch
 from server.models.jobs import FailedJob
 from server.models.notifications import Announcement, Notice
-from server.models.people import SignInCode
 from server.models.raises import StandardRaise
 from server.models.review import Decision
 from server.models.rosters import Roster
+from server.models.sign_in import SignInCode
 from server.models.uploads import Upload
 from server.models.visits import Visit
 

@@ -17,7 +17,7 @@ from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
 from server.core.services import Services
 from server.core.wechat import WechatRefused, WechatUnavailable
-from server.models.people import WechatTicket
+from server.models.sign_in import WechatTicket
 
 # A page that was just signed is used for some minutes more.
 _RENEW_BEFORE = timedelta(minutes=10)

@@ -20,7 +20,8 @@ from server.core.ids import new_id
 from server.core.passwords import hash_password
 from server.core.threads import run_in_thread
 from server.identity.password_policy import require_good_password
-from server.models.people import Device, SignInLink, Staff
+from server.models.people import Device, Staff
+from server.models.sign_in import SignInLink
 
 LIFETIME = timedelta(days=7)
 

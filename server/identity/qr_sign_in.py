@@ -26,7 +26,8 @@ from server.core.services import Services
 from server.http.rate_limit import count_attempt, hash_subject
 from server.identity.devices import DeviceInfo, SignedIn, open_device
 from server.identity.sign_in import sign_in_linked_staff
-from server.models.people import Device, Identity, QrSignIn, Resident, Staff
+from server.models.people import Device, Identity, Resident, Staff
+from server.models.sign_in import QrSignIn
 
 LIFETIME = timedelta(minutes=2)
 # A second factor may be typed after the confirmation.

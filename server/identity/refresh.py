@@ -28,7 +28,8 @@ from server.core.tokens import hash_refresh_token, read_refresh_token
 from server.identity.devices import SignedIn, issue_tokens
 from server.identity.qr_sign_in import purge_qr_codes
 from server.identity.web_sign_in import purge_flows
-from server.models.people import Device, RefreshToken, SignInCode
+from server.models.people import Device, RefreshToken
+from server.models.sign_in import SignInCode
 
 # How long a used token is kept in order to recognize it; a signed token is recognized as used without its row.
 _USED_TOKENS_KEPT = timedelta(days=7)

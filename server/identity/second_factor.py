@@ -25,7 +25,8 @@ from server.core.http import ResponseBody
 from server.core.ids import new_id
 from server.core.working_days import day_of
 from server.identity.notices import notify_of_change
-from server.models.people import Device, RecoveryCode, SecondFactor, Staff, StaffRole
+from server.models.people import Device, Staff, StaffRole
+from server.models.sign_in import RecoveryCode, SecondFactor
 from server.policy.resolver import load_policy_values
 
 REQUIRED_KEY = "sign_in.second_factor_required"

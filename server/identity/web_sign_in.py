@@ -30,7 +30,8 @@ from server.identity.devices import DeviceInfo, SignedIn, open_device
 from server.identity.identities import find_owner
 from server.identity.sign_in import find_or_create_resident, find_staff, link_account, sign_in_linked_staff
 from server.identity.wechat_code import load_web_account
-from server.models.people import Resident, Staff, WechatFlow
+from server.models.people import Resident, Staff
+from server.models.sign_in import WechatFlow
 
 LIFETIME = timedelta(minutes=5)
 # Sign-ins that one address may begin in a quarter of an hour: a mobile network puts many people behind one.

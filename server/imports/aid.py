@@ -27,7 +27,7 @@ from server.imports.columns import Column, Line
 from server.imports.import_kind import Outcome, PlannedLine, PlanToApply, Work
 from server.models.aid import AidBatch, AidFinding, AidLine
 from server.models.households import Household, HouseholdMember
-from server.policy.schemas import AidKind
+from server.policy.values import AidKind
 
 _MOST_PEOPLE = 100
 

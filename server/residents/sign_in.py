@@ -47,7 +47,7 @@ from server.identity.identities import find_or_create_member
 from server.identity.sign_in import bind_member
 from server.models.cases import CaseFile
 from server.models.households import Household, HouseholdMember
-from server.models.people import SignInCode
+from server.models.sign_in import SignInCode
 
 CODE_LIFETIME = timedelta(minutes=5)
 # Codes for one household in a quarter of an hour, and in a day: each costs money and rings a phone. Only who knows both

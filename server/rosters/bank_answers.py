@@ -24,7 +24,7 @@ from server.core.spreadsheet_reader import Cell, Row, Sheet, SpreadsheetRefused
 from server.core.spreadsheets import read_spreadsheet
 from server.core.threads import run_in_thread
 from server.models.rosters import BankAnswer, Roster, RosterLine
-from server.policy.schemas import AnswerColumns, BankForm
+from server.policy.values import AnswerColumns, BankForm
 from server.rosters.actions import lock_roster
 
 Moved = Literal["paid", "returned", "repeated"]

@@ -16,7 +16,7 @@ from server.core.errors import Problem
 from server.core.money import format_yuan
 from server.core.spreadsheet_reader import read_sheets
 from server.core.spreadsheets import write_xlsx
-from server.policy.schemas import BankForm, FileColumn
+from server.policy.values import BankForm, FileColumn
 
 _LINE_END = "\r\n"
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]{1,2})?")

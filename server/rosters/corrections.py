@@ -15,7 +15,7 @@ from server.core.encryption import Encryption
 from server.models.cases import CaseFile
 from server.models.households import Household
 from server.models.rosters import DEAD_LINE_STATES, Roster, RosterLine, RosterPart
-from server.policy.schemas import PaymentProgram
+from server.policy.values import PaymentProgram
 from server.rosters.homes import (
     Account,
     Home,

@@ -22,7 +22,7 @@ from server.core.ids import new_id
 from server.core.job_types import DraftRoster
 from server.core.services import Services
 from server.models.rosters import Roster, RosterFinding, RosterLine, RosterPart
-from server.policy.schemas import PaymentProgram
+from server.policy.values import PaymentProgram
 from server.rosters.corrections import list_returned, plan_corrections
 from server.rosters.examine import examine_roster
 from server.rosters.homes import Account

@@ -32,7 +32,7 @@ from server.models.rosters import (
     RosterPart,
 )
 from server.policy.resolver import load_policy_values
-from server.policy.schemas import PaymentProgram
+from server.policy.values import PaymentProgram
 from server.rosters.corrections import plan_corrections
 from server.rosters.line_checks import AccountChange, LineContext, ValidCertificate, check_line
 from server.rosters.parts import Part, add_months

@@ -26,7 +26,7 @@ from server.models.rosters import (
     RosterLine,
 )
 from server.policy.resolver import load_policy_values
-from server.policy.schemas import BankForm
+from server.policy.values import BankForm
 from server.rosters.actions import PEOPLE, POSSIBLE_IN, ActName
 from server.rosters.bank_answers import RefusedRow
 from server.rosters.sending import list_bank_forms, load_sent_lines

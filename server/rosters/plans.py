@@ -17,7 +17,7 @@ from server.models.benefits import BenefitChange
 from server.models.cases import CaseFile
 from server.models.rosters import DEAD_LINE_STATES, Roster, RosterLine
 from server.policy.resolver import load_policy_values
-from server.policy.schemas import PaymentProgram
+from server.policy.values import PaymentProgram
 from server.rosters.homes import (
     Account,
     Home,

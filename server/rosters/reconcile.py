@@ -19,7 +19,7 @@ from server.core.working_days import day_of
 from server.models.benefits import BenefitChange
 from server.models.cases import CaseFile
 from server.models.rosters import SENT_LINE_STATES, Roster, RosterLine
-from server.policy.schemas import BankForm, PaymentProgram
+from server.policy.values import BankForm, PaymentProgram
 from server.rosters.bank_files import read_sums
 from server.rosters.examine import load_live_lines, load_parts
 from server.rosters.homes import amount_in, find_span

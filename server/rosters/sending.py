@@ -16,7 +16,7 @@ from server.core.errors import Fault, Problem
 from server.core.threads import run_in_thread
 from server.models.rosters import DEAD_LINE_STATES, ROSTER_ROLES, Roster, RosterLine
 from server.policy.resolver import load_policy_values
-from server.policy.schemas import BankForm
+from server.policy.values import BankForm
 from server.rosters.bank_files import FileLine, build_files
 
 BANK_FORMS = "roster.bank_forms"

@@ -14,7 +14,8 @@ from server.identity.accounts import end_roles_of_before
 from server.identity.password_policy import is_common
 from server.models.areas import PolicySetting
 from server.models.audit import AuditEntry
-from server.models.people import Device, SignInLink, Staff, StaffRole
+from server.models.people import Device, Staff, StaffRole
+from server.models.sign_in import SignInLink
 from tests.conftest import environment
 from tests.makers.identities import give_wechat
 from tests.pdf import words

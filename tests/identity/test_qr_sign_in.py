@@ -13,7 +13,8 @@ from server.demo.staff import DEMO_PASSWORDS
 from server.identity import qr_routes
 from server.identity.links import end_all_devices
 from server.models.audit import AuditEntry
-from server.models.people import Identity, QrSignIn
+from server.models.people import Identity
+from server.models.sign_in import QrSignIn
 from tests.identity.test_web_sign_in import Browser
 from tests.phones import step_up
 

@@ -21,7 +21,8 @@ from server.identity.devices import DeviceInfo
 from server.models.audit import AuditEntry
 from server.models.households import Household
 from server.models.notifications import Notice
-from server.models.people import Identity, ResidentBinding, SignInCode
+from server.models.people import Identity, ResidentBinding
+from server.models.sign_in import SignInCode
 from server.residents import sign_in, sign_in_routes
 
 DEVICE = {"label": "浏览器"}

@@ -14,7 +14,8 @@ from server.core.database import open_session
 from server.core.settings import SettingsError, load_settings
 from server.demo.staff import DEMO_PASSWORDS
 from server.identity import web_sign_in, wechat_routes
-from server.models.people import Identity, Resident, WechatFlow
+from server.models.people import Identity, Resident
+from server.models.sign_in import WechatFlow
 from tests.makers.identities import make_resident
 from tests.phones import step_up
 

@@ -7,7 +7,7 @@ import openpyxl
 import pytest
 
 from server.core.errors import Problem
-from server.policy.schemas import BankForm
+from server.policy.values import BankForm
 from server.rosters.bank_files import FileLine, build_files, read_sums
 
 ANSWER = {"reference": "编号", "yuan": "金额", "result": "结果", "paid": ["成功"], "returned": ["失败"]}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.policy.schemas import AnswerColumns
+from server.policy.values import AnswerColumns
 from server.rosters.bank_answers import AnswerRow, judge_row
 from server.rosters.corrections import plan_again
 from server.rosters.parts import Owed, Part, add_months, list_months, plan_parts
