@@ -10,7 +10,8 @@ from server import audit
 from server.audit.actions import Action
 from server.checklists.faults import Fault
 from server.checklists.feeds import warn_about_feeds
-from server.checklists.template import Template, check_template
+from server.checklists.template import Template
+from server.checklists.template_checks import check_template
 from server.checklists.workbook_reader import read_workbook
 from server.checklists.workbook_writer import write_workbook
 from server.core import jobs

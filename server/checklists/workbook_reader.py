@@ -7,7 +7,8 @@ from typing import Any, Final
 from server.checklists.conditions import ConditionError, parse_condition
 from server.checklists.faults import Fault
 from server.checklists.feeds import FEED_LABELS, PROPOSED_LABELS
-from server.checklists.template import Choice, Column, Question, Section, Template, Text, Tolerance, check_template
+from server.checklists.template import Choice, Column, Question, Section, Template, Text, Tolerance
+from server.checklists.template_checks import check_template
 from server.checklists.workbook_layout import (
     FIRST_ROW,
     NO,

@@ -22,7 +22,8 @@ from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.job_types import SendMessage
 from server.core.services import Services
-from server.core.wechat import MessageInvalid, Wechat, WechatRefused, WechatUnavailable
+from server.core.wechat import Wechat, WechatRefused, WechatUnavailable
+from server.core.wechat_messages import MessageInvalid
 from server.core.working_days import day_of
 from server.models.areas import Area
 from server.models.notifications import MessageConsent, MessageDelivery, Notice, WechatFollower

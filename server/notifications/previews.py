@@ -15,7 +15,7 @@ from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
 from server.core.ids import new_id
 from server.core.services import Services
-from server.core.wechat import MessageInvalid, check_message
+from server.core.wechat_messages import MessageInvalid, check_message
 from server.core.working_days import day_of
 from server.http.rate_limit import count_attempt
 from server.models.areas import Area

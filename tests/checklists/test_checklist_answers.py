@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from server.checklists.answers import MAX_TEXT_LENGTH, is_acceptable, read_answers, validate_answers
 from server.checklists.facts import Facts, MemberFacts
 from server.checklists.shipped import load_shipped
-from server.checklists.template import Choice, Column, Question, Section, Template, Text, check_template
+from server.checklists.template import Choice, Column, Question, Section, Template, Text
+from server.checklists.template_checks import check_template
 
 WORDS = Text("题目", "Question")
 TODAY = date(2026, 6, 15)

@@ -6,7 +6,8 @@ from server.checklists.answers import validate_answers
 from server.checklists.examples import make_example_answers
 from server.checklists.facts import Facts, MemberFacts
 from server.checklists.shipped import load_shipped
-from server.checklists.template import check_template, iter_questions
+from server.checklists.template import iter_questions
+from server.checklists.template_checks import check_template
 
 SHIPPED = {template.kind: template for template in load_shipped()}
 every_template = pytest.mark.parametrize("template", list(SHIPPED.values()), ids=list(SHIPPED))

@@ -11,10 +11,10 @@ from server.checklists.template import (
     Template,
     Text,
     Tolerance,
-    check_template,
     digest_template,
     iter_questions,
 )
+from server.checklists.template_checks import check_template
 
 WORDS = Text("题目", "Question")
 

@@ -7,7 +7,8 @@ from openpyxl import Workbook, load_workbook
 
 from server.checklists import workbook_reader
 from server.checklists.shipped import load_shipped
-from server.checklists.template import Choice, Column, Question, Section, Template, Text, Tolerance, check_template
+from server.checklists.template import Choice, Column, Question, Section, Template, Text, Tolerance
+from server.checklists.template_checks import check_template
 from server.checklists.workbook_layout import MAX_ROWS, WorkbookFaults
 from server.checklists.workbook_writer import write_workbook
 from server.core.spreadsheet_reader import read_sheets

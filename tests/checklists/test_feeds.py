@@ -10,7 +10,8 @@ from server.__main__ import main
 from server.checklists import workbook_reader
 from server.checklists.feeds import read_period, warn_about_feeds
 from server.checklists.shipped import load_shipped
-from server.checklists.template import Choice, Column, Question, Section, Template, Text, check_template, iter_questions
+from server.checklists.template import Choice, Column, Question, Section, Template, Text, iter_questions
+from server.checklists.template_checks import check_template
 from server.checklists.workbook_writer import write_workbook
 from server.core.spreadsheet_reader import read_sheets
 from tests.conftest import environment

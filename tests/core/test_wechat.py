@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from server.core.wechat import MessageInvalid, Wechat, WechatRefused, WechatUnavailable, check_message
+from server.core.wechat import Wechat, WechatRefused, WechatUnavailable
+from server.core.wechat_messages import MessageInvalid, check_message
 from server.demo.wechat_stub import DEMO_APP_ID, DEMO_SECRET, create_stub
 
 BASE = "http://wechat.test"
