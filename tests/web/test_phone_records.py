@@ -1,6 +1,6 @@
 """Work beside the visits on a phone: recorded without a network, kept, sent once, read back and amended."""
 
-from playwright.async_api import Page, ViewportSize, expect
+from playwright.async_api import Locator, Page, ViewportSize, expect
 
 from tests.makers.records import make_record
 from tests.web.browser import fill_question, find_faults, find_small_targets, shoot
@@ -27,6 +27,26 @@ async def look(page: Page, name: str) -> list[str]:
         faults += [*await find_faults(page), *await find_small_targets(page)]
         await shoot(page, f"phone-{name}-{size['width']}", full_page=size == LARGE)
     return faults
+
+
+async def expect_verified_photo(page: Page, desk, record_id: str) -> None:
+    """Wait until the desk's record has its one photo, verified, and the place."""
+    for _ in range(60):
+        detail = (await desk.http.get(f"/desk/v1/records/{record_id}")).json()
+        if detail["photos"][0]["state"] == "verified":
+            break
+        await page.wait_for_timeout(1000)
+    assert [photo["state"] for photo in detail["photos"]] == ["verified"]
+    assert detail["place"] is not None
+
+
+async def amend_copies(page: Page, row: Locator) -> None:
+    await row.click()
+    await page.get_by_role("button", name="补正").click()
+    await page.fill("textarea[name=amendWhy]", "份数写错")
+    await page.fill("#in-leaflet_copies", "77")
+    await page.get_by_role("button", name="提交").click()
+    await expect(page.locator(".tag", has_text="已补正")).to_be_visible(timeout=30_000)
 
 
 async def test_publicity_is_recorded_offline_and_reaches_the_desk_once(handset, phone, desk, due, home, pictures):
@@ -64,20 +84,9 @@ async def test_publicity_is_recorded_offline_and_reaches_the_desk_once(handset, 
     row = page.locator(".row", has_text="政策宣传").last
     await expect(row).to_contain_text("已收到", timeout=30_000)
     [line] = (await desk.http.get("/desk/v1/records", params={"kind": "publicity"})).json()["items"]
-    for _ in range(60):
-        detail = (await desk.http.get(f"/desk/v1/records/{line['id']}")).json()
-        if detail["photos"][0]["state"] == "verified":
-            break
-        await page.wait_for_timeout(1000)
-    assert [photo["state"] for photo in detail["photos"]] == ["verified"]
-    assert detail["place"] is not None
+    await expect_verified_photo(page, desk, line["id"])
 
-    await row.click()
-    await page.get_by_role("button", name="补正").click()
-    await page.fill("textarea[name=amendWhy]", "份数写错")
-    await page.fill("#in-leaflet_copies", "77")
-    await page.get_by_role("button", name="提交").click()
-    await expect(page.locator(".tag", has_text="已补正")).to_be_visible(timeout=30_000)
+    await amend_copies(page, row)
     detail = (await desk.http.get(f"/desk/v1/records/{line['id']}")).json()
     assert (detail["state"], detail["amendedBecause"], len(detail["earlier"])) == ("amended", "份数写错", 1)
 

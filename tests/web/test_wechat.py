@@ -105,6 +105,15 @@ async def push_events(client: httpx.AsyncClient, stub: str, server: str) -> None
         assert answer.text == "success"
 
 
+async def announce_decision(services, system, application_number: str, thing: str) -> None:
+    """Let the household of an application be notified that it is decided, and wait until that is sent."""
+    async with open_session(services.sessions) as session:
+        query = select(CaseFile).where(CaseFile.number == application_number)
+        case = (await session.scalars(query)).one()
+        await jobs.defer(session, notify_decided(case, thing))
+    await jobs_done(system)
+
+
 @pytest.mark.parametrize("agent", [ANDROID, IOS], ids=["android", "ios"])
 async def test_a_resident_agrees_to_messages_in_wechat_gets_one_and_ends_them(
     browser, server, services, system, settings, county, agent
@@ -131,11 +140,7 @@ async def test_a_resident_agrees_to_messages_in_wechat_gets_one_and_ends_them(
     await expect(panel).to_contain_text("还可收 1 条")
     await shoot(page, f"wechat-resident-agreed-{number}", full_page=True)
 
-    async with open_session(services.sessions) as session:
-        query = select(CaseFile).where(CaseFile.number == resident.application_number)
-        case = (await session.scalars(query)).one()
-        await jobs.defer(session, notify_decided(case, f"event:{number}"))
-    await jobs_done(system)
+    await announce_decision(services, system, resident.application_number, f"event:{number}")
     async with httpx.AsyncClient(trust_env=False) as client:
         sent = (await client.get(f"{settings.wechat_base_url}/_stub/messages")).json()["messages"]
         await push_events(client, settings.wechat_base_url, server.url)

@@ -1,0 +1,59 @@
+"""A home that was left out comes back into the roster: by a second person, until the roster is checked."""
+
+from tests import days
+from tests.rosters.test_rosters import file_of, unexplained
+
+
+async def readmit(desk, roster, household_id, reason="账户已更正"):
+    body = {"householdId": str(household_id), "reason": reason}
+    return await desk.http.post(f"/desk/v1/rosters/{roster}/readmissions", json=body)
+
+
+async def leave_out_homes(pay, roster):
+    ids = [finding["id"] for finding in await pay.findings(roster) if finding["householdId"]]
+    body = {"findingIds": ids, "verdict": "leave_out", "reason": "没有账户"}
+    answer = await pay.town.http.post(f"/desk/v1/rosters/{roster}/judgements", json=body)
+    assert answer.status_code == 200, answer.text
+
+
+async def test_a_home_whose_cause_is_mended_comes_back_the_same_day_by_a_second_person(pay):
+    home = await pay.home(has_account=False)
+    roster = await pay.make(days.month())
+    await leave_out_homes(pay, roster)
+    await pay.judge(roster)
+    assert (await pay.show(roster))["homes"] == 4
+    assert (await readmit(pay.town, roster, home.household_id)).json()["code"] == "roster.second_person"
+    # The cause is still there: the home is back, and nobody can pay it.
+    assert (await readmit(pay.county, roster, home.household_id)).json()["state"] == "drafting"
+    await pay.system.run_jobs()
+    (finding,) = await pay.findings(roster)
+    assert (finding["code"], finding["isCertain"], finding["verdict"]) == ("no_account", True, None)
+    await leave_out_homes(pay, roster)
+    await pay.act(pay.town, roster, "prepare")
+    await pay.account(home, card=home.card, holder=home.head)
+    # Until it is checked: the roster goes back to its draft.
+    assert (await readmit(pay.county, roster, home.household_id)).status_code == 200
+    await pay.system.run_jobs()
+    again = await readmit(pay.county, roster, home.household_id)
+    assert (again.json()["state"], again.json()["homes"]) == ("drafted", 5)
+    await pay.judge(roster)
+    for desk, act in ((pay.town, "prepare"), (pay.county, "check")):
+        assert (await pay.act(desk, roster, act)).status_code == 200
+    assert home.card in [row["账号"] for row in await file_of(pay, await sent_by(pay, roster))]
+    assert await unexplained(pay) == []
+
+
+async def sent_by(pay, roster):
+    assert (await pay.act(pay.town, roster, "send")).status_code == 200
+    return roster
+
+
+async def test_once_checked_nobody_is_taken_back_in(pay):
+    roster = await pay.make(days.month())
+    line = (await pay.lines(roster))[0]
+    await pay.judge(roster)
+    left = {"lineId": line["id"], "reason": "账户待核实"}
+    await pay.town.http.post(f"/desk/v1/rosters/{roster}/left-out", json=left)
+    for desk, act in ((pay.town, "prepare"), (pay.county, "check")):
+        assert (await pay.act(desk, roster, act)).status_code == 200
+    assert (await readmit(pay.county, roster, line["householdId"])).json()["code"] == "roster.not_now"
