@@ -15,11 +15,11 @@ depends_on = None
 
 NUMBER = {"parts": ["letter", "town", "year"], "letters": {"urban": "C", "rural": "N"}, "digits": 5}
 RULES: dict[str, tuple[object, str]] = {
-    "certificate.issued": (True, "law: 民发〔2021〕57号 §21, a certificate or the notice of the grant"),
+    "certificate.issued": (True, "law: 《最低生活保障审核确认办法》§21; a certificate or the notice of the grant"),
     "certificate.number": (NUMBER, "practice: letter, nine digits of the town, year, five digits"),
     "certificate.months": (12, "practice of offices: renewed by the year"),
     "certificate.renewed": (True, "project default: renewed while the case is in force"),
-    "roster.needs_certificate": (False, "law: 民发〔2021〕57号 §21, the notice of the grant is enough"),
+    "roster.needs_certificate": (False, "law: 《最低生活保障审核确认办法》§21; the notice of the grant is enough"),
 }
 
 

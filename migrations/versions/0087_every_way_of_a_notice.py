@@ -26,7 +26,7 @@ RULES: dict[str, tuple[object, str]] = {
     ),
     "notice.sms_kinds": (
         ["papers", "decided", "changed"],
-        "law: 《社会救助暂行办法》 and 《最低生活保障审核确认办法》 want these told in writing to the household",
+        "law: 《社会救助暂行办法》§11; what is refused is told in writing, with the reason",
     ),
     "notice.sms_after_hours": (24, "project default: a day for the ways that cost nothing"),
     "notice.sms_per_month": (0, "project default: none until an area writes its budget, which it pays"),

@@ -18,6 +18,7 @@ const t = defineMessages({
   noLimit: ['不限', 'No limit'],
   until: ['{name}（至 {day}）', '{name} (until {day})'],
   separator: ['、', ', '],
+  serial: ['{n} 位顺序号', 'a serial number of {n:digit|digits}'],
   semicolon: ['；', '; '],
   byDefault: ['项目默认', 'Project default'],
   wechat: ['微信的做法', 'What WeChat does'],
@@ -116,6 +117,8 @@ const PARTS: Labels = {
   fen: ['金额（元）', 'Amount (yuan)'],
   county: ['县级', 'County'],
   town: ['乡镇', 'Town'],
+  letter: ['城乡字母', 'Letter'],
+  year: ['年份', 'Year'],
   differential: ['差额', 'Differential'],
   stepped: ['分档', 'Stepped'],
   next: ['决定次月', 'The month after'],
@@ -214,7 +217,13 @@ export function formatSetting(key: string, value: unknown): string {
   if (typeof value === 'number') return `${isMoney(key) ? formatYuan(value) : value} ${getUnit(key, value)}`.trim();
   if (typeof value === 'string') return value === '' ? t('nothing') : getPartLabel(value);
   if (Array.isArray(value)) return formatList(key, value);
+  if (key === 'certificate.number') return formatNumberPattern(value as { parts: string[]; digits: number });
   return formatObject(value as Record<string, unknown>);
+}
+
+/** Format what the number of a certificate is made of, in order. */
+function formatNumberPattern({ parts, digits }: { parts: string[]; digits: number }): string {
+  return [...parts.map((part) => getPartLabel(part)), t('serial', { n: digits })].join(t('separator'));
 }
 
 function formatList(key: string, value: unknown[]): string {
