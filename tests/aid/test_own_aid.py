@@ -4,16 +4,17 @@ from sqlalchemy import select
 
 from server.models.aid import AidLine
 from server.models.complaints import Complaint
+from tests.makers.cases import VILLAGE
 from tests.rosters.test_own_payments import bound
 
 
 async def test_a_household_reads_what_was_handed_out_and_nothing_before(aid, services):
     resident, case_id = await bound(aid.pay)
     path = f"/resident/v1/cases/{case_id}/aid"
-    home = [str(aid.homes[0].household_id)]
-    await aid.released("coal", eachMilli=3000, householdIds=home)
+    home = {"areaCode": VILLAGE, "householdIds": [str(aid.homes[0].household_id)]}
+    await aid.released("coal", eachMilli=3000, **home)
     assert (await resident.http.get(path)).json() == []
-    await aid.handed_out("flour", eachMilli=2000, householdIds=home)
+    await aid.handed_out("flour", eachMilli=2000, **home)
     (given,) = (await resident.http.get(path)).json()
     assert (given["kindZh"], given["givenMilli"], given["unitZh"], given["state"]) == ("面粉", 2000, "袋", "handed_out")
     word = f"{path}/{given['id']}/word"
@@ -24,7 +25,8 @@ async def test_a_household_reads_what_was_handed_out_and_nothing_before(aid, ser
 
 async def test_not_received_is_a_complaint_with_the_line_attached_and_a_finding(aid, services):
     resident, case_id = await bound(aid.pay)
-    batch = await aid.handed_out("heating", eachFen=300_00, householdIds=[str(aid.homes[0].household_id)])
+    home = {"areaCode": VILLAGE, "householdIds": [str(aid.homes[0].household_id)]}
+    batch = await aid.handed_out("heating", eachFen=300_00, **home)
     path = f"/resident/v1/cases/{case_id}/aid"
     (given,) = (await resident.http.get(path)).json()
     word, body = f"{path}/{given['id']}/word", {"stance": "not_received", "text": "没有见到这笔钱"}
