@@ -52,7 +52,7 @@ def handle_http_exception(request: Request[Any, Any, Any], error: HTTPException)
 def _to_problem(request: Request[Any, Any, Any], error: HTTPException) -> Problem:
     if isinstance(error, ValidationException):
         language = preferred_language(request.headers.get("Accept-Language"))
-        return Problem("request.invalid", faults=read_field_faults(request, error.extra, language))
+        return Problem("request.invalid", faults=read_field_faults(request, error.extra, error.detail, language))
     if error.status_code == 413:  # noqa: PLR2004  a status code
         return Problem("request.too_large", limit_mb=request.app.state.services.settings.max_body_mb)
     if isinstance(error, ClientException) and isinstance(error.__cause__, SerializationException):

@@ -41,6 +41,9 @@ _SENTENCES_ZH: Sequence[tuple[re.Pattern[str], str]] = [
 ]
 
 
+_MISSING_PARAMETER = re.compile(r"Missing required (?:\w+ )?parameter '(\w+)'")
+
+
 def describe_fault(message: str, language: Language) -> str:
     """Return the validator's message in this language; one that is not known stays as it is."""
     if language != "zh":
@@ -51,8 +54,11 @@ def describe_fault(message: str, language: Language) -> str:
     return message
 
 
-def read_field_faults(request: Request[Any, Any, Any], extra: Any, language: Language) -> list[Fault]:
-    """Return the faults that the validator found in a request."""
+def read_field_faults(request: Request[Any, Any, Any], extra: Any, detail: str, language: Language) -> list[Fault]:
+    """Return the faults that the validator found in a request; `detail` is its message when it lists none."""
+    if missing := _MISSING_PARAMETER.search(detail):
+        message = "没有填写" if language == "zh" else "Missing required parameter"
+        return [Fault("/" + _wire_name(request, {"key": missing.group(1)}), "field.invalid", message)]
     return [
         Fault(
             pointer="/" + _wire_name(request, item).replace(".", "/").replace("[", "/").replace("]", ""),

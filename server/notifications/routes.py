@@ -33,6 +33,7 @@ from server.notifications.consents import ConsentCount, OwnMessages, ReportConse
 from server.notifications.deliveries import AnnouncementDetail, AnnouncementLine, Outcome, OutcomeCounts
 from server.notifications.notices import FailedMessage, NoticePage, ReadNotices, UnreadCount
 from server.notifications.previews import MessagePreview, PreviewMessage, SendTestMessage, TestMessageResult
+from server.policy.schemas import NoticeKind
 
 
 def _build_router(api: str) -> Router:
@@ -108,7 +109,7 @@ export_parked_messages = build_export_route(
     },
 )
 OutcomeFilter = Annotated[Outcome | None, QueryParameter(description="What came of it.")]
-KindFilter = Annotated[str | None, QueryParameter(name="kind", max_length=40, description="A kind of notice.")]
+KindFilter = Annotated[NoticeKind | None, QueryParameter(name="kind", description="A kind of notice.")]
 
 
 @get(

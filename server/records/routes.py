@@ -1,7 +1,7 @@
 """`/desk/v1`: records of the work beside the visits, the tasks that ask for them, and villages without publicity."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from litestar import Router, get, post
@@ -30,7 +30,7 @@ from server.records.tasks import CreateTask, TaskLine
 from server.sync_feed.documents import RecordKind
 
 Since = Annotated[date | None, QueryParameter(description="Made on this day or later.")]
-TaskState = Annotated[str | None, QueryParameter(name="state", pattern="^(open|done|cancelled)$")]
+TaskState = Annotated[Literal["open", "done", "cancelled"] | None, QueryParameter(name="state")]
 TASK_STATES = {"open": "待办", "done": "已完成", "cancelled": "已取消"}
 
 

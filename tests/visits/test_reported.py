@@ -19,6 +19,7 @@ from server.models.households import Household, HouseholdMember
 from server.models.review import Finding, ReviewItem, SeenFix
 from server.models.visits import Visit
 from server.workload.schedule import schedule_reviews
+from tests.makers.records import make_record
 from tests.phones import make_kit
 from tests.test_first_path import push_whole
 
@@ -83,6 +84,8 @@ async def test_no_time_in_any_document_of_a_phone_stops_a_push_or_a_later_pull(p
             "proposedAt": kit.visit["endedAt"],
             "changes": {"address": "新址"},
         },
+        "records": (await make_record(phone, photos=0)).record
+        | {"state": "draft", "amendment": {"reason": "更正", "amendedAt": kit.visit["endedAt"]}},
     }
     assert templates.keys() == {name for name, item in COLLECTIONS.items() if item.apply}
     for name, template in templates.items():

@@ -6,5 +6,6 @@ type Query<Path extends keyof paths> = paths[Path] extends { get: { parameters: 
   : never;
 
 export type VisitKind = NonNullable<Query<'/desk/v1/due'>['kind']>;
+export type NoticeKind = NonNullable<Query<'/desk/v1/announcements'>['kind']>;
 export type CaseState = NonNullable<Query<'/desk/v1/cases'>['state']>;
 export type SpotCheckState = NonNullable<Query<'/desk/v1/spot-checks'>['state']>;
