@@ -109,8 +109,8 @@ def _list_faults(batch: AidBatch, line: AidLine, handout: Handout, pointer: str,
     if handout.state == "not_handed_out":
         return [] if handout.reason.strip() else [fault("reason", "say why")]
     faults = []
-    if handout.given_on is None or handout.given_on > today:
-        faults.append(fault("givenOn", "the day is missing or to come"))
+    if handout.given_on is None or not batch.month <= handout.given_on <= today:
+        faults.append(fault("givenOn", "the day is missing, before the month of the batch, or to come"))
     if handout.recipient != "head" and not handout.recipient_name.strip():
         faults.append(fault("recipientName", "the name is missing"))
     if handout.recipient == "proxy" and not handout.relation.strip():

@@ -19,6 +19,7 @@ from server.core.clock import today as today_in_china
 from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.job_types import TurnDeputies
+from server.core.log import log, traceback_lines
 from server.core.services import Services
 from server.households.caseload import return_homes, share_homes
 from server.models.checklists import ChecklistTemplate
@@ -137,15 +138,24 @@ async def _lock_open(session: AsyncSession, staff_id: UUID) -> Sequence[Deputysh
 async def turn_deputies(services: Services, _: TurnDeputies) -> None:
     """Run just after China's midnight: end those that are over, start those of today, follow the others' homes.
 
-    Each in a transaction of its own: somebody who can't be replaced today must not keep the others.
+    Each in a transaction of its own: one that fails must not keep the others, and fails the job after them.
     """
     today, now = today_in_china(), utc_now()
     async with open_session(services.sessions) as session:
         due = await session.scalars(_select_due(today))
         ids = list(due)
+    failed: Exception | None = None
     for deputyship_id in ids:
-        async with open_session(services.sessions) as session:
-            await turn_deputyship(session, deputyship_id, today, now)
+        try:
+            async with open_session(services.sessions) as session:
+                await turn_deputyship(session, deputyship_id, today, now)
+        except Exception as error:  # noqa: BLE001  raised below
+            log.error("deputyship.failed", deputyship=str(deputyship_id), error=type(error).__name__,
+                place=traceback_lines(error),
+            )  # fmt: skip
+            failed = failed or error
+    if failed is not None:
+        raise failed
 
 
 def _select_due(today: date) -> Select[UUID]:

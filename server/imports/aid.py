@@ -5,6 +5,7 @@ of one kind and month become one batch, prepared by whoever brought the file and
 is odd about it is a finding of that batch.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
@@ -211,7 +212,7 @@ def _read_given(line: Line, kind: AidKind | None) -> dict[str, int | None]:
     elif kind is not None and not quantity:
         line.required("quantity")
     people = line.text("people") or "1"
-    if not (people.isascii() and people.isdigit()) or not 1 <= int(people) <= _MOST_PEOPLE:
+    if not re.fullmatch("[0-9]{1,3}", people) or not 1 <= int(people) <= _MOST_PEOPLE:
         line.add_fault("people", "cell.not_a_number", f"人数看不清：{people[:20]}", f"unclear: {people[:20]}")
         people = "1"
     return {"fen": fen, "milli": milli, "people": int(people)}

@@ -124,6 +124,7 @@ async def test_money_is_never_more_than_two_people_agreed_to_and_a_record_names_
         (to_head(first, fen=300_01), "fen"),
         (to_head(first, milli=1000), "milli"),
         (to_head(first, givenOn=days.in_days(1).isoformat()), "givenOn"),
+        (to_head(first, givenOn=days.in_days(-40).isoformat()), "givenOn"),
         (to_proxy(first, ""), "recipientName"),
         (to_proxy(first, "邹小路") | {"relation": " "}, "relation"),
         ({"lineId": first["id"], "state": "not_handed_out"}, "reason"),

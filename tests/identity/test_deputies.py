@@ -11,7 +11,9 @@ from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.errors import Problem
 from server.core.ids import new_id
+from server.core.job_types import TurnDeputies
 from server.households.conflicts import require_no_conflict_of_interest
+from server.identity import deputies
 from server.identity.accounts import end_roles_of_before
 from server.identity.deputies import align_lent_roles, end_deputyship, start_deputyship, turn_deputyship
 from server.models.audit import AuditEntry
@@ -55,6 +57,21 @@ async def come(services, line, day):
     """What the nightly job does on a day."""
     async with open_session(services.sessions) as session:
         await turn_deputyship(session, UUID(line["id"]), day, utc_now())
+
+
+async def test_a_deputyship_that_fails_keeps_no_other_and_fails_the_job_at_the_end(services, monkeypatch):
+    turned = []
+
+    async def turn(session, deputyship_id, *_):
+        turned.append(deputyship_id)
+        if len(turned) == 1:
+            raise LookupError
+
+    monkeypatch.setattr(deputies, "turn_deputyship", turn)
+    monkeypatch.setattr(deputies, "_select_due", lambda _: select(Staff.id).limit(3))  # any three ids
+    with pytest.raises(LookupError):
+        await deputies.turn_deputies(services, TurnDeputies())
+    assert len(set(turned)) == 3
 
 
 async def test_a_deputy_has_the_homes_and_visits_of_who_is_on_leave_and_loses_them_after_the_last_day(
