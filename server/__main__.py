@@ -2,13 +2,14 @@
 
 import click
 
-from server.cli import backups, developer, local, office, proofs, serving
+from server.cli import backups, developer, local, office, packages, proofs, serving
 
 # The sections of `--help`, each a list of commands.
 SECTIONS: dict[str, list[click.Command]] = {
     "On this machine": local.COMMANDS,
     "On a server": serving.COMMANDS,
     "To lose nothing": backups.COMMANDS,
+    "To take everything along": packages.COMMANDS,
     "For an office": office.COMMANDS,
     "To prove things": proofs.COMMANDS,
     "For developers": developer.COMMANDS,

@@ -140,6 +140,9 @@ class Action(StrEnum):
 
     ORDER_RECALLED = "order.recalled"
 
+    PACKAGE_EXPORTED = "package.exported"
+    PACKAGE_IMPORTED = "package.imported"
+
     PHONE_KEY_KEPT = "phone.key_kept"
     PHONE_KEY_RELEASED = "phone.key_released"
 

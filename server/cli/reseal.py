@@ -3,10 +3,10 @@
 Idempotent, in short transactions; a run that was interrupted goes on where it stopped. Requests are served meanwhile.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Table, and_, func, not_, select, true, tuple_, update
+from sqlalchemy import Column, func, not_, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.database import Sessions, create_engine, open_pool, open_session, session_maker
@@ -15,44 +15,15 @@ from server.core.errors import Problem
 from server.core.keys import read_ring
 from server.core.services import build_encryption
 from server.core.settings import Settings
-from server.models import Base
 from server.models.households import Household
+from server.models.sealed_columns import SealedColumn, join_key, sealed_columns
 
 BATCH = 500
-SEALED_SUFFIX = "_sealed"
-
-
-class SealedColumn(NamedTuple):
-    """A column of sealed values, which are bound to the primary key of its table."""
-
-    table: Table
-    column: Column[Any]
-    keys: tuple[Column[Any], ...]
-
-    @property
-    def name(self) -> str:
-        """The name that `Encryption.seal` is called with."""
-        return f"{self.table.name}.{self.column.name.removesuffix(SEALED_SUFFIX)}"
-
-    def matches(self, key: Sequence[Any]) -> Any:
-        return and_(*(column == value for column, value in zip(self.keys, key, strict=True)))
 
 
 class ResealReport(NamedTuple):
     resealed: int
     refused: list[tuple[str, str]]
-
-
-def sealed_columns() -> Iterator[SealedColumn]:
-    for table in Base.metadata.sorted_tables:
-        for column in table.columns:
-            if column.name.endswith(SEALED_SUFFIX):
-                yield SealedColumn(table, column, tuple(table.primary_key.columns))
-
-
-def join_key(key: Sequence[Any]) -> str:
-    """Return the row id that a value is bound to: the key's columns, in their order."""
-    return "/".join(str(part) for part in key)
 
 
 def starts_with(column: Column[Any], prefix: bytes) -> Any:

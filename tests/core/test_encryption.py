@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import LargeBinary, select, text, update
 
 from server.__main__ import main
-from server.cli.reseal import join_key, reseal, sealed_columns
+from server.cli.reseal import reseal
 from server.core.database import open_session
 from server.core.encryption import BOUND, Encryption
 from server.core.errors import Problem
@@ -19,6 +19,7 @@ from server.core.services import build_encryption
 from server.models import Base
 from server.models.cases import BankAccount
 from server.models.households import Household, HouseholdMember
+from server.models.sealed_columns import join_key, sealed_columns
 from tests.conftest import environment
 
 RING = KeyRing("p1", {"p1": b"k" * 32})

@@ -26,12 +26,12 @@ from server.cli.backup.postgres_programs import restore_dump
 from server.cli.backup.sealed_keys import collect_keys, fingerprints
 from server.cli.backup.taking import Progress, Show, count_rows
 from server.cli.migrate import alembic_config, upgrade
-from server.cli.reseal import join_key, sealed_columns
 from server.core.database import open_once
 from server.core.errors import Problem
 from server.core.services import build_audit_signer, build_encryption
 from server.core.settings import Settings
 from server.devserver.embedded import EmbeddedPostgres
+from server.models.sealed_columns import join_key, sealed_columns
 from server.photos.stored_objects import StoredObject, name_object, select_stored_objects
 
 # Sealed values that are opened of each column.
