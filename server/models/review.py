@@ -531,3 +531,8 @@ class SpotCheck(Base):
         """Select the visits that a person is assigned to spot-check; they must not see them before their own visit."""
         is_assigned = cls.state == literal_column("'assigned'")
         return select(cls.visit_id).where(is_assigned, or_(cls.staff_id == staff_id, cls.partner_id == staff_id))
+
+    @classmethod
+    def blinded_visits_of(cls, caller: Caller) -> Any:
+        """Select what the caller must not see: also of those they stand in for, whose check may become theirs."""
+        return union(*(cls.blinded_visits(person.id) for person in caller.persons))

@@ -350,7 +350,7 @@ async def list_points(session: AsyncSession, caller: Caller, period: Period) -> 
             SeenFix.moment == "start",
             SeenFix.captured_at >= period.begin,
             SeenFix.captured_at < period.end,
-            SeenFix.visit_id.not_in(SpotCheck.blinded_visits(caller.id)),
+            SeenFix.visit_id.not_in(SpotCheck.blinded_visits_of(caller)),
             SeenFix.visit_id.not_in(_VOIDED),
         )
         .order_by(SeenFix.captured_at.desc())

@@ -207,7 +207,7 @@ async def _previous(session: AsyncSession, caller: Caller, visit: Visit) -> Prev
             Visit.submitted_at.is_not(None),
             Visit.state != "voided",
             Visit.id != visit.id,
-            Visit.id.not_in(SpotCheck.blinded_visits(caller.id)),
+            Visit.id.not_in(SpotCheck.blinded_visits_of(caller)),
         )
         .order_by(Visit.started_at.desc())
         .limit(1)

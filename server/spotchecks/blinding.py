@@ -11,6 +11,6 @@ from server.models.review import SpotCheck
 
 
 async def require_not_blinded(session: AsyncSession, caller: Caller, visit_id: UUID) -> None:
-    """Raise `review.blind` when the caller is assigned to check this visit."""
-    if await session.scalar(select(literal(visit_id).in_(SpotCheck.blinded_visits(caller.id)))):
+    """Raise `review.blind` when the caller, or somebody they stand in for, is assigned to check this visit."""
+    if await session.scalar(select(literal(visit_id).in_(SpotCheck.blinded_visits_of(caller)))):
         raise Problem("review.blind")

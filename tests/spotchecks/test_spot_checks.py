@@ -7,8 +7,10 @@ import msgspec
 import pytest
 from sqlalchemy import select, update
 
+from server.core.access import Caller, Person
 from server.core.clock import CHINA
 from server.core.database import open_session
+from server.core.errors import Problem
 from server.core.ids import new_id
 from server.core.job_types import CheckVisit
 from server.models.areas import Area
@@ -20,6 +22,7 @@ from server.models.people import Staff, StaffRole
 from server.models.review import ReviewItem, SpotCheck
 from server.models.visits import Visit
 from server.review.run_checks import check_visit
+from server.spotchecks.blinding import require_not_blinded
 from server.spotchecks.draw import PlanFile, draw
 from tests import days
 from tests.makers.visits import MORNING
@@ -328,6 +331,12 @@ async def test_the_team_does_not_read_the_first_visit_until_it_has_been_there(gr
         assert answer.json()["code"] == "review.blind", path
     assert (await desk.http.get(f"/desk/v1/visits/{first}")).status_code == 200
     assert (await officer.http.get(f"/desk/v1/spot-checks/{check}/comparison")).json() == []
+    colleague = Caller(id=new_id(), name="岑夏木", device_id=new_id(), grants=())
+    deputy = msgspec.structs.replace(colleague, deputy_for=(Person(officer.id, "潘怀序"),))
+    async with ground.services.sessions() as session:
+        await require_not_blinded(session, colleague, first)
+        with pytest.raises(Problem, match=r"review\.blind"):
+            await require_not_blinded(session, deputy, first)
 
 
 async def test_nothing_at_the_desk_tells_the_team_of_the_first_visit(ground, desk, system):
