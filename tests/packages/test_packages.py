@@ -1,5 +1,9 @@
 """Everything an area holds goes into one sealed file, and into another installation, where it is the same."""
 
+import base64
+import io
+from uuid import UUID
+
 import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization as s
@@ -7,17 +11,28 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from sqlalchemy import select
 
 from server.audit.actions import Action
+from server.core.age_files import AgeReader, AgeRefused, AgeWriter
 from server.core.database import open_session
-from server.core.keys import generate_keys
+from server.core.encryption import Encryption
+from server.core.ids import new_id
+from server.core.keys import KeyRing, generate_keys
+from server.core.normalise import name_key
 from server.core.services import open_services
 from server.models import Base
 from server.models.audit import AuditEntry
 from server.models.feed import Feed
 from server.models.households import HouseholdMember
+from server.models.rosters import Roster
+from server.packages.rows import Names, index_names, open_row, seal_row
 from server.packages.tables import LEFT_OUT, PACKAGED
+from server.rosters.examine import load_live_lines, load_parts
+from server.rosters.snapshots import find_altered
+from tests import days
 from tests.backup.conftest import bucket, elsewhere, kit, run, settings
+from tests.makers.rosters import RosterOffice
 
 __all__ = ["bucket", "elsewhere", "kit", "settings"]
+CARD = "6222020000000000003"
 
 
 def test_each_table_is_declared_to_go_along_or_to_stay_with_a_reason():
@@ -39,10 +54,62 @@ def key_files(tmp_path):
     return tmp_path / "public.pem", tmp_path / "private.pem"
 
 
+def test_a_proposed_account_and_whom_a_complaint_is_about_are_sealed_anew():
+    here, there = (
+        Encryption(KeyRing("p1", {"p1": b"h" * 32}), b"h" * 32),
+        Encryption(KeyRing("p9", {"p9": b"t" * 32}), b"t" * 32),
+    )
+    home, tables = str(new_id()), Base.metadata.tables
+    account = {
+        "holderName": "甲",
+        "cardSealed": base64.b64encode(here.seal("bank_account.card", home, CARD)).decode(),
+        "cardIndex": here.index("bank_card", CARD).hex(),
+    }
+    proposal = {"id": str(new_id()), "household_id": home, "guards": "bank", "document": {"changes": {"bank": account}}}
+    opened = open_row(here, Names({}), tables["proposal"], proposal)
+    assert opened["document"]["changes"]["bank"] == {"holderName": "甲", "card": CARD}
+    stored = seal_row(there, Names({}), tables["proposal"], opened)["document"]["changes"]["bank"]
+    assert there.open("bank_account.card", home, base64.b64decode(stored["cardSealed"])) == CARD
+    assert stored["cardIndex"] == there.index("bank_card", CARD).hex()
+
+    complaint = {
+        "id": str(new_id()),
+        "against": [here.index("staff_name", name_key("毛河塘")).hex(), "of nobody here"],
+        "text_sealed": None,
+        "reporter_sealed": None,
+    }
+    opened = open_row(here, index_names(here, ["毛河塘"]), tables["complaint"], complaint)
+    assert opened["against"] == ["毛河塘", "of nobody here"]
+    stored = seal_row(there, index_names(there, ["毛河塘"]), tables["complaint"], opened)
+    assert stored["against"] == [there.index("staff_name", name_key("毛河塘")).hex(), "of nobody here"]
+
+
+def test_a_file_that_was_cut_or_altered_or_is_for_another_key_is_refused():
+    private, content = X25519PrivateKey.generate(), b"x" * 200_000
+    file = io.BytesIO()
+    writer = AgeWriter(file, private.public_key())
+    writer.write(content)
+    writer.finish()
+    sealed = file.getvalue()
+    assert io.BufferedReader(AgeReader(io.BytesIO(sealed), private)).read() == content
+    altered = bytearray(sealed)
+    altered[-100_000] ^= 1
+    for bad, key in (
+        (sealed[:-20], private),
+        (sealed[: -200_000 % 65_552], private),
+        (bytes(altered), private),
+        (sealed, X25519PrivateKey.generate()),
+    ):
+        with pytest.raises(AgeRefused):
+            io.BufferedReader(AgeReader(io.BytesIO(bad), key)).read()
+
+
 async def test_a_county_taken_along_is_the_same_in_an_installation_with_other_keys(
-    system, services, settings, county, kit, elsewhere, key_files, tmp_path
+    system, services, settings, county, office, kit, elsewhere, key_files, tmp_path
 ):
     public, private = key_files
+    pay = await RosterOffice(office, system, services).open()
+    roster_id = UUID(await pay.sent(days.month()))
     file, again = tmp_path / "county.age", tmp_path / "again.age"
     area = county.areas[0].code[:6]
     words = ("--area", area, "--key", public, "--reason", "换系统")
@@ -72,6 +139,11 @@ async def test_a_county_taken_along_is_the_same_in_an_installation_with_other_ke
         assert member.id_number_sealed is not None
         assert opened.encryption.open("household_member.id_number", member.id, member.id_number_sealed) == number
         assert await session.scalar(select(Feed.doc_id).limit(1)) is not None
+        # What was checked is still what was checked, over the blind indexes of other keys.
+        roster = await session.get_one(Roster, roster_id)
+        lines, parts = await load_live_lines(session, roster), await load_parts(session, roster)
+        assert len(lines) == 4
+        assert find_altered(roster, lines, parts) == []
         logged = await session.scalars(select(AuditEntry.action).where(AuditEntry.thing_kind == "package"))
         assert set(logged) == {Action.PACKAGE_IMPORTED, Action.PACKAGE_EXPORTED}
     async with open_session(services.sessions) as session:
