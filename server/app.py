@@ -51,6 +51,7 @@ import server.identity.wechat_routes
 import server.imports.routes
 import server.notifications.push_routes
 import server.notifications.routes
+import server.packages.routes
 import server.photos.routes
 import server.photos.watermarks
 import server.policy.routes
@@ -248,6 +249,7 @@ _ROUTE_HANDLERS: list[ControllerRouterHandler] = [
     server.aid.routes.router,
     server.crosschecks.routes.router,
     server.imports.routes.router,
+    server.packages.routes.router,
     server.residents.routes.router,
     server.residents.routes.public_router,
     server.residents.desk_routes.router,

@@ -28,6 +28,7 @@ import server.imports.batches
 import server.notifications.dispatch
 import server.notifications.messages
 import server.notifications.texts
+import server.packages.exports
 import server.photos.adopt
 import server.photos.process
 import server.postings.field_places

@@ -21,6 +21,7 @@ class Action(StrEnum):
     AREA_CHANGE_PROPOSED = "area.change_proposed"
     AREA_CHANGE_ACCEPTED = "area.change_accepted"
     AREA_CHANGE_REJECTED = "area.change_rejected"
+    AREA_CHANGE_LAPSED = "area.change_lapsed"
     AREA_CHANGED = "area.changed"
     AREAS_IMPORTED = "areas.imported"
 
@@ -140,8 +141,13 @@ class Action(StrEnum):
 
     ORDER_RECALLED = "order.recalled"
 
+    PACKAGE_ACCEPTED = "package.accepted"
     PACKAGE_EXPORTED = "package.exported"
     PACKAGE_IMPORTED = "package.imported"
+    PACKAGE_PROPOSED = "package.proposed"
+    PACKAGE_REJECTED = "package.rejected"
+    PACKAGE_REMOVED = "package.removed"
+    PACKAGE_TAKEN = "package.taken"
 
     PHONE_KEY_KEPT = "phone.key_kept"
     PHONE_KEY_RELEASED = "phone.key_released"

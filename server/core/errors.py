@@ -946,6 +946,17 @@ CATALOGUE: Mapping[str, Entry] = {
         "Decide it first, or wait for its day.",
     ),
     "area.second_person": Entry(403, "须由另一人确认", "Another person must confirm this"),
+    "package.second_person": Entry(
+        403, "导出全部数据须由另一人确认", "Another person must release an export of everything"
+    ),
+    "package.decided": Entry(409, "该导出已有处理结果", "The export is already decided"),
+    "package.not_there": Entry(
+        409,
+        "数据包还没有写好，或已到期删除",
+        "The package is not written yet, or was removed after its days",
+        "请稍后再看；到期后须重新提出。",
+        "Look again later; after its days propose it anew.",
+    ),
     "household.merged": Entry(
         409,
         "该户已并入另一户",

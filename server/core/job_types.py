@@ -353,3 +353,19 @@ class EndRoles(Job, frozen=True):
     """End the roles of deputies whose last day is over."""
 
     task_name = "identity.end_roles"
+
+
+# Packages
+
+
+class WriteAreaExport(Job, frozen=True):
+    """Write the package of a released export into the store; again after a failure."""
+
+    task_name = "packages.write"
+    export_id: UUID
+
+
+class RemoveAreaExports(Job, frozen=True):
+    """Remove packages that have lain in the store for as long as the setting says."""
+
+    task_name = "packages.remove"

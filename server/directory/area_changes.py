@@ -6,7 +6,7 @@ names its successor: statistics and reports of earlier months stay as they were.
 """
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -37,7 +37,9 @@ from server.models.people import Staff
 _NEWEST_FIRST = Keyset(AreaChange.id, descending=True)
 _TOWN_DIGITS = 9
 AreaChangeKind = Literal["merged", "moved"]
-AreaChangeState = Literal["proposed", "accepted", "rejected", "applied"]
+AreaChangeState = Literal["proposed", "accepted", "rejected", "applied", "lapsed"]
+# A range catches typing errors of a year; a document of long ago is entered with its own day.
+_DAYS_APART = timedelta(days=2 * 366)
 VillageCode = Annotated[str, Meta(pattern="^[0-9]{12}$")]
 
 
@@ -125,7 +127,11 @@ async def propose_area_change(
         if not _is_same(earlier, body, caller):
             raise Problem("request.idempotency_key_reused")
         return await _load_line(session, caller, body.id)
-    await _require_target(session, caller, body)
+    if not caller.covers(body.to_code, AREA_KEEPERS):
+        raise Problem("auth.forbidden", roles=", ".join(sorted(AREA_KEEPERS)))
+    if (fault := await _find_fault(session, body.kind, body.from_code, body.to_code)) is not None:
+        raise Problem("request.invalid", faults=[fault])
+    _require_day(area, body.effective_on, day_of(now))
     touching = or_(AreaChange.from_code.in_(codes := [body.from_code, body.to_code]), AreaChange.to_code.in_(codes))
     if await session.scalar(select(AreaChange.id).where(touching, _is_waiting()).limit(1)) is not None:
         raise Problem("area.change_waiting")
@@ -150,19 +156,26 @@ def _is_same(change: AreaChange, body: ProposeAreaChange, caller: Caller) -> boo
     return stored == (body.kind, body.from_code, body.to_code, body.effective_on, body.reason, caller.id)
 
 
-async def _require_target(session: AsyncSession, caller: Caller, body: ProposeAreaChange) -> None:
-    if not caller.covers(body.to_code, AREA_KEEPERS):
-        raise Problem("auth.forbidden", roles=", ".join(sorted(AREA_KEEPERS)))
-    target = await session.get(Area, body.to_code)
-    if body.kind == "merged":
-        fits = target is not None and target.valid_until is None and body.to_code != body.from_code
+def _require_day(area: Area, effective_on: date, today: date) -> None:
+    """Refuse a day of another year, and one before the village was there."""
+    is_near = abs(effective_on - today) <= _DAYS_APART
+    if not is_near or (area.valid_from is not None and effective_on < area.valid_from):
+        raise Problem("request.invalid", faults=[Fault("/effectiveOn", "field.invalid", effective_on.isoformat())])
+
+
+async def _find_fault(session: AsyncSession, kind: str, from_code: str, to_code: str) -> Fault | None:
+    """Say what does not fit, if anything: when it is proposed, and again on its day."""
+    area, target = await session.get(Area, from_code), await session.get(Area, to_code)
+    if area is None or area.valid_until is not None:
+        return Fault("/fromCode", "area.unknown", from_code)
+    if kind == "merged":
+        fits = target is not None and target.valid_until is None and to_code != from_code
         code = "area.unknown"
     else:
-        town = await session.get(Area, body.to_code[:_TOWN_DIGITS])
+        town = await session.get(Area, to_code[:_TOWN_DIGITS])
         fits = target is None and town is not None and town.valid_until is None
         code = "id.taken" if target is not None else "area.no_parent"
-    if not fits or len(body.to_code) != VILLAGE_DIGITS:
-        raise Problem("request.invalid", faults=[Fault("/toCode", code, body.to_code)])
+    return None if fits and len(to_code) == VILLAGE_DIGITS else Fault("/toCode", code, to_code)
 
 
 async def decide_area_change(
@@ -177,7 +190,7 @@ async def decide_area_change(
     change: AreaChange = require_found(await session.scalar(query))
     if not (caller.covers(change.from_code, AREA_KEEPERS) and caller.covers(change.to_code, AREA_KEEPERS)):
         raise Problem("auth.forbidden", roles=", ".join(sorted(AREA_KEEPERS)))
-    decided = "accepted" if change.state == "applied" else change.state
+    decided = "accepted" if change.state in {"applied", "lapsed"} else change.state
     if (decided, change.decided_by) != (body.outcome, caller.id):
         if caller.acts_as(change.proposed_by):
             raise Problem("area.second_person")
@@ -213,6 +226,12 @@ async def _apply_next(services: Services, today: date, now: datetime) -> bool:
         )
         if change is None:
             return False
+        fault = await _find_fault(session, change.kind, change.from_code, change.to_code)
+        if fault is not None:
+            # Another change came first. Nothing moves; both people see it in the list and propose anew.
+            change.state = "lapsed"
+            _record(session, None, Action.AREA_CHANGE_LAPSED, change, why=fault.code)
+            return True
         change.households = await move_village(session, change, now)
         change.state, change.applied_at = "applied", now
         _record(session, None, Action.AREA_CHANGED, change, households=change.households)

@@ -26,7 +26,13 @@ from server.http.exports import build_export_route
 from server.http.reads import NOTHING_PERSONAL, reads
 
 _KINDS = {"merged": "并入", "moved": "划转"}
-_STATES = {"proposed": "待确认", "accepted": "已确认，待生效", "rejected": "未同意", "applied": "已生效"}
+_STATES = {
+    "proposed": "待确认",
+    "accepted": "已确认，待生效",
+    "rejected": "未同意",
+    "applied": "已生效",
+    "lapsed": "已失效",
+}
 WithoutQuery = Annotated[bool, QueryParameter(name="withoutCaseworker", description="Only villages without anyone.")]
 StateQuery = Annotated[AreaChangeState | None, QueryParameter(name="state", description="Changes in this state.")]
 

@@ -31,6 +31,7 @@ from server.models.households import Household
 from server.models.imports import ImportBatch
 from server.models.jobs import FailedJob
 from server.models.notifications import Announcement, Notice
+from server.models.packages import AreaExport
 from server.models.raises import StandardRaise
 from server.models.review import Decision
 from server.models.rosters import Roster
@@ -275,6 +276,9 @@ _FINDERS: Mapping[str, Callable[[Any], Select[str, str, str]]] = {
         Announcement.id == _id(value)
     ),
     "notice_id": lambda value: _found("notice", Notice.id, Notice.area_code).where(Notice.id == _id(value)),
+    "export_id": lambda value: _found("package", AreaExport.id, AreaExport.area_code).where(
+        AreaExport.id == _id(value)
+    ),
     "batch_id": lambda value: _found("import", ImportBatch.id, ImportBatch.area_code).where(
         ImportBatch.id == _id(value)
     ),

@@ -49,7 +49,8 @@ class VillageGroup(Base):
 
 
 AREA_CHANGE_KINDS = ("merged", "moved")
-AREA_CHANGE_STATES = ("proposed", "accepted", "rejected", "applied")
+# `lapsed`: on its day it no longer fitted, because another change had come before it.
+AREA_CHANGE_STATES = ("proposed", "accepted", "rejected", "applied", "lapsed")
 
 
 class AreaChange(Base):

@@ -162,6 +162,7 @@ _MESSAGE = "a message to an account of this installation"
 _WECHAT = "belongs to the WeChat accounts of this installation"
 LEFT_OUT: dict[str, str] = {
     "announcement": _MESSAGE,
+    "area_export": "who took what out of this installation",
     "attempt_lock": _SESSION,
     "attempt_window": _SESSION,
     "audit_seal": "a chain of signatures goes on in no other installation",

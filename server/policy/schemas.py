@@ -150,6 +150,7 @@ SETTING_TYPES: dict[str, Any] = {
             "unsubmitted_photo",
             "returned_paper",
             "mismatched",
+            "package",
         )
     },
     "privacy.notice": PrivacyText,

@@ -70,6 +70,11 @@ RETENTION: tuple[RetentionRule, ...] = (
         "个人信息保护法第十九条", "retention.mismatched_days",
     ),
     RetentionRule(
+        "导出的加密数据包", "sealed packages of everything an area holds",
+        "写成后 {days} 天", "{days} days after they were written",
+        "个人信息保护法第十九条", "retention.package_days",
+    ),
+    RetentionRule(
         "身份证号、电话、账号", "numbers of identity cards, telephones, accounts",
         "加密保存，同家庭记录；电话和微信绑定可应请求删除",
         "sealed, as the household's record; telephone and WeChat bindings are deleted when asked",

@@ -276,12 +276,14 @@ async def close_assignments(session: AsyncSession, documents: Sequence[VisitDocu
 
 
 async def _is_of_household(session: AsyncSession, assignment: Assignment, household_id: UUID) -> bool:
-    """Say whether the visit's household is the assignment's, or went into it since the phone last synced."""
-    if assignment.household_id == household_id:
-        return True
-    return assignment.household_id == await session.scalar(
-        select(Household.merged_into).where(Household.id == household_id)
-    )
+    """Say whether the visit's household is the assignment's, or went into it since the phone last synced.
+
+    It may have gone there by way of others, which merged in turn.
+    """
+    household: UUID | None = household_id
+    while household is not None and household != assignment.household_id:
+        household = await session.scalar(select(Household.merged_into).where(Household.id == household))
+    return household is not None
 
 
 def _judge_duplicate(row: Incoming[VisitDocument], stored_hash: str) -> Verdict:

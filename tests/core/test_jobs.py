@@ -52,6 +52,8 @@ STORED: list[tuple[str, dict[str, Any]]] = [
     ("identity.purge", {"timestamp": 1}),
     ("imports.apply", {"batch_id": ID}),
     ("notifications.send", {"notice_id": ID}),
+    ("packages.write", {"export_id": ID}),
+    ("packages.remove", {"timestamp": 1}),
     ("notifications.send_text", {"announcement_id": ID}),
     ("residents.send_sign_in_code", {"code_id": ID}),
     (

@@ -13,7 +13,7 @@ from server.core.ids import new_id
 from server.core.job_types import ApplyAreaChanges
 from server.core.working_days import day_of
 from server.directory.area_changes import apply_area_changes
-from server.models.areas import Area, PolicySetting
+from server.models.areas import Area, AreaChange, PolicySetting
 from server.models.audit import AuditEntry
 from server.models.benefits import BenefitChange
 from server.models.cases import CaseFile
@@ -167,6 +167,29 @@ async def test_a_code_that_does_not_fit_is_refused(office, second, other_town):
     assert outside.json()["code"] == "auth.forbidden"
     town = await office.person("town_officer")
     assert (await propose(town, "moved", other_town + "299")).json()["code"] == "auth.forbidden"
+
+
+async def test_a_change_that_no_longer_fits_on_its_day_lapses_and_moves_nothing(office, second, services, other_town):
+    county_officer, to_code = await office.person("county_officer"), other_town + "299"
+    today = day_of(utc_now())
+    for wrong in (today - timedelta(days=800), today + timedelta(days=800)):
+        refused = await propose(county_officer, "moved", to_code, on=wrong)
+        assert [fault["pointer"] for fault in refused.json()["errors"]] == ["/effectiveOn"], refused.text
+    change = (await propose(county_officer, "moved", to_code, on=today + timedelta(days=1))).json()
+    assert (await decide(second, change)).status_code == 200
+    # Before the day comes, somebody brings the new code in as a village of its own.
+    async with open_session(services.sessions) as session:
+        session.add(Area(code=to_code, name="另一村", parent_code=other_town, valid_from=today))
+        (await session.get_one(AreaChange, UUID(change["id"]))).effective_on = today
+        before = list(await session.scalars(select(Household.id).where(Household.area_code == VILLAGE)))
+    await apply_area_changes(services, ApplyAreaChanges())
+    listed = (await second.http.get("/desk/v1/area-changes")).json()["items"]
+    assert [line["state"] for line in listed if line["id"] == change["id"]] == ["lapsed"]
+    async with services.sessions() as session:
+        assert (await session.get_one(Area, VILLAGE)).valid_until is None
+        assert list(await session.scalars(select(Household.id).where(Household.area_code == VILLAGE))) == before
+        entry = (await session.scalars(select(AuditEntry).where(AuditEntry.action == "area.change_lapsed"))).one()
+        assert entry.facts["why"] == "id.taken"
 
 
 async def test_the_register_names_villages_without_anyone_and_can_be_brought_in_again(office, services, admin):

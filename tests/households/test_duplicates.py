@@ -15,7 +15,7 @@ from server.core.working_days import day_of
 from server.households.find_duplicates import find_duplicates
 from server.models.audit import AuditEntry
 from server.models.cases import BankAccount, CaseFile
-from server.models.households import Caseload, Household, HouseholdMember
+from server.models.households import Assignment, Caseload, Household, HouseholdMember
 from server.models.people import Resident, ResidentBinding
 from server.models.visits import Visit
 from tests.makers.homes import VILLAGE, id_of, make_home
@@ -283,7 +283,7 @@ async def test_the_database_itself_refuses_a_merge_by_one_person(office, service
             await session.execute(alone)
 
 
-async def test_a_visit_that_a_phone_sends_after_the_merge_belongs_to_the_kept_household(
+async def test_a_visit_that_a_phone_sends_after_two_merges_belongs_to_the_last_household_and_closes_its_order(
     system, office, services, county, phone
 ):
     due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
@@ -294,12 +294,15 @@ async def test_a_visit_that_a_phone_sends_after_the_merge_belongs_to_the_kept_ho
         await session.execute(update(CaseFile).where(CaseFile.household_id == merged).values(state="withdrawn"))
         household = await session.get_one(Household, merged)
         household.monthly_amount_fen, area_code = None, household.area_code
-    kept = await make_home(services, "L-1", ("农清禾", BORN, None), area=area_code)
-    person = await office.person("county_officer")
-    merge = (await propose(person, kept, merged)).json()
-    second = await office.person("town_officer")
-    done = await decide(second, merge)
-    assert done.status_code == 200, done.text
+    middle, last = [
+        await make_home(services, number, ("农清禾", BORN, None), area=area_code) for number in ("L-1", "L-2")
+    ]
+    person, second = await office.person("county_officer"), await office.person("town_officer")
+    for kept, gone in ((middle, merged), (last, middle)):
+        done = await decide(second, (await propose(person, kept, gone)).json())
+        assert done.status_code == 200, done.text
     assert await phone.push("visits", kit.visit) == []
     async with services.sessions() as session:
-        assert (await session.get_one(Visit, UUID(kit.visit["id"]))).household_id == kept
+        assert (await session.get_one(Visit, UUID(kit.visit["id"]))).household_id == last
+        order = await session.get_one(Assignment, UUID(kit.visit["assignmentId"]))
+        assert (order.household_id, order.state) == (last, "done")

@@ -2,8 +2,10 @@
 
 import base64
 import io
+from datetime import timedelta
 from uuid import UUID
 
+import httpx
 import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization as s
@@ -11,10 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from sqlalchemy import select
 
 from server.audit.actions import Action
-from server.core.age_files import AgeReader, AgeRefused, AgeWriter
+from server.core.age_files import AgeReader, AgeRefused, AgeWriter, read_private_key
 from server.core.database import open_session
 from server.core.encryption import Encryption
 from server.core.ids import new_id
+from server.core.job_types import RemoveAreaExports
 from server.core.keys import KeyRing, generate_keys
 from server.core.normalise import name_key
 from server.core.services import open_services
@@ -22,7 +25,10 @@ from server.models import Base
 from server.models.audit import AuditEntry
 from server.models.feed import Feed
 from server.models.households import HouseholdMember
+from server.models.packages import AreaExport
 from server.models.rosters import Roster
+from server.packages.exports import package_key, remove_area_exports
+from server.packages.files import PackageReader
 from server.packages.rows import Names, index_names, open_row, seal_row
 from server.packages.tables import LEFT_OUT, PACKAGED
 from server.rosters.examine import load_live_lines, load_parts
@@ -30,8 +36,10 @@ from server.rosters.snapshots import find_altered
 from tests import days
 from tests.backup.conftest import bucket, elsewhere, kit, run, settings
 from tests.makers.rosters import RosterOffice
+from tests.phones import step_up
 
 __all__ = ["bucket", "elsewhere", "kit", "settings"]
+COUNTY = "339901"
 CARD = "6222020000000000003"
 
 
@@ -149,3 +157,76 @@ async def test_a_county_taken_along_is_the_same_in_an_installation_with_other_ke
     async with open_session(services.sessions) as session:
         entry = await session.scalar(select(AuditEntry).where(AuditEntry.action == Action.PACKAGE_EXPORTED))
         assert (entry.thing_id, entry.area_code, entry.facts["reason"]) == (digest, area, "换系统")
+
+
+async def test_an_export_from_the_desk_takes_two_people_and_the_countys_own_key(
+    system, services, county, kit, key_files
+):
+    asker = await system.sign_in_at_desk("maohetang", "county_officer")
+    other = await system.sign_in_at_desk("jiangmianyuan", "county_officer")
+    body = {
+        "id": str(new_id()),
+        "areaCode": COUNTY,
+        "publicKey": key_files[0].read_text(),
+        "reason": "换系统",
+    }
+    path = f"/desk/v1/area-exports/{body['id']}"
+    assert (await asker.http.post("/desk/v1/area-exports", json=body)).json()["code"] == "auth.step_up_required"
+    proposed = await asker.http.post(
+        "/desk/v1/area-exports", json=body, headers=await step_up(asker.http, asker.password)
+    )
+    assert proposed.status_code == 200, proposed.text
+    bad = {**body, "id": str(new_id()), "publicKey": "age1notakey"}
+    refused = await asker.http.post(
+        "/desk/v1/area-exports", json=bad, headers=await step_up(asker.http, asker.password)
+    )
+    assert refused.json()["code"] == "request.invalid"
+    elsewhere = {**body, "id": str(new_id()), "areaCode": "11"}
+    refused = await asker.http.post(
+        "/desk/v1/area-exports", json=elsewhere, headers=await step_up(asker.http, asker.password)
+    )
+    assert refused.status_code == 404
+
+    yes = {"outcome": "accepted"}
+    own = await asker.http.post(f"{path}/decision", json=yes, headers=await step_up(asker.http, asker.password))
+    assert own.json()["code"] == "package.second_person"
+    assert (await other.http.post(f"{path}/decision", json=yes)).json()["code"] == "auth.step_up_required"
+    early = await asker.http.post(f"{path}/link", headers=await step_up(asker.http, asker.password))
+    assert early.json()["code"] == "package.not_there"
+    released = await other.http.post(f"{path}/decision", json=yes, headers=await step_up(other.http, other.password))
+    assert released.json()["state"] == "accepted"
+    again = await other.http.post(f"{path}/decision", json=yes, headers=await step_up(other.http, other.password))
+    assert again.json()["state"] == "accepted"
+    await system.run_jobs()
+
+    line = (await asker.http.get("/desk/v1/area-exports")).json()["items"][0]
+    assert (line["state"], line["faults"]) == ("ready", 0)
+    assert (await asker.http.get("/desk/v1/area-exports/export")).status_code == 200
+    link = (await asker.http.post(f"{path}/link", headers=await step_up(asker.http, asker.password))).json()
+    async with httpx.AsyncClient() as http:
+        sealed = (await http.get(link["url"])).content
+    package = PackageReader(io.BytesIO(sealed), read_private_key(key_files[1].read_bytes()))
+    assert package.head.area == COUNTY
+    assert "tables/household-0001.csv" in {entry.name for entry in package}
+    late = {"outcome": "rejected", "reason": "迟了"}
+    refused = await other.http.post(f"{path}/decision", json=late, headers=await step_up(other.http, other.password))
+    assert refused.json()["code"] == "package.decided"
+
+    async with open_session(services.sessions) as session:
+        export = await session.get_one(AreaExport, UUID(body["id"]))
+        assert export.written_at is not None
+        export.written_at -= timedelta(days=8)
+    await remove_area_exports(services, RemoveAreaExports())
+    async with open_session(services.sessions) as session:
+        assert (await session.get_one(AreaExport, UUID(body["id"]))).state == "removed"
+        logged = await session.scalars(
+            select(AuditEntry.action).where(AuditEntry.thing_kind == "package").order_by(AuditEntry.id)
+        )
+        assert list(logged) == [
+            Action.PACKAGE_PROPOSED,
+            Action.PACKAGE_ACCEPTED,
+            Action.PACKAGE_EXPORTED,
+            Action.PACKAGE_TAKEN,
+            Action.PACKAGE_REMOVED,
+        ]
+    assert not await services.store.exists(package_key(UUID(body["id"])))

@@ -9,7 +9,7 @@ export const CASE_OFFICERS: readonly Role[] = ['town_officer', 'county_officer']
 export const DIRECTORY_READERS: readonly Role[] = [...REVIEWERS, 'admin'];
 /** Who manages accounts of staff, and brings files in. */
 export const MANAGERS: readonly Role[] = ['town_officer', 'county_officer', 'admin'];
-/** Who renames, merges and moves villages. */
+/** Who renames, merges and moves villages, and takes everything of an area along. */
 export const AREA_KEEPERS: readonly Role[] = ['county_officer', 'admin'];
 const AUDIT_READERS: readonly Role[] = ['county_officer', 'supervisor', 'admin'];
 
@@ -41,6 +41,7 @@ const SCREENS = {
   '/staff': DIRECTORY_READERS,
   '/areas': DIRECTORY_READERS,
   '/imports': MANAGERS,
+  '/packages': AREA_KEEPERS,
   '/devices': REVIEWERS,
   '/failed-jobs': DIRECTORY_READERS,
   '/audit': AUDIT_READERS,

@@ -47,6 +47,7 @@ export const router = createRouter({
     { path: '/staff', component: () => import('./staff/StaffPage.vue') },
     { path: '/areas', component: () => import('./areas/AreasPage.vue') },
     { path: '/imports', component: () => import('./imports/ImportsPage.vue') },
+    { path: '/packages', component: () => import('./packages/PackagesPage.vue') },
     { path: '/imports/:id', component: () => import('./imports/ImportPage.vue'), props: true },
     { path: '/devices', component: () => import('./devices/DevicesPage.vue') },
     { path: '/confirm', component: () => import('@shared/QrConfirm.vue') },

@@ -57,6 +57,7 @@ const GROUPS: readonly Group[] = [
       '/checklists': ['走访表', 'Checklists'],
       '/rules': ['规则', 'Rules'],
       '/imports': ['导入', 'Imports'],
+      '/packages': ['全部导出', 'Take everything'],
     },
   },
   {

@@ -84,6 +84,7 @@ export const SETTING_NAMES: Record<string, Message> = {
   'publicity.months': ['多久至少宣传一次政策', 'Publicity at least every'],
   'posting.places_least': ['每村最少张贴处', 'Places at least'],
   'retention.visit_photo_days': ['走访照片：停保之后', 'Visit photos: after a stop'],
+  'retention.package_days': ['导出的数据包：写成之后', 'Exported packages: after they were written'],
   'retention.record_photo_days': ['其他工作照片：提交之后', 'Photos of other work: after submission'],
   'retention.posting_photo_days': ['公示照片：张贴之后', 'Posting photos: after hanging up'],
   'retention.unsubmitted_photo_days': ['未提交走访的照片', 'Photos of visits never submitted'],
