@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.encryption import Encryption
@@ -151,12 +151,16 @@ def _select_households(roster: Roster, program: PaymentProgram, last: UUID) -> A
 
 
 def _is_paid(roster: Roster, program: PaymentProgram) -> list[ColumnElement[bool]]:
-    """Match cases of the area that are paid in the month, or were before it."""
+    """Match cases of the area that are paid in the month, or were before it.
+
+    One that is to be paid again from a later month may be owed months of before its stop.
+    """
+    was_paid = exists().where(BenefitChange.case_id == CaseFile.id, BenefitChange.month <= roster.month)
     return [
         CaseFile.area_code.startswith(roster.area_code, autoescape=True),
         CaseFile.programme.in_(program.homes),
         CaseFile.state.in_(PAID_STATES),
-        CaseFile.paid_from <= roster.month,
+        or_(CaseFile.paid_from <= roster.month, was_paid),
     ]
 
 
@@ -167,9 +171,12 @@ def _list_own(homes: Sequence[Home], roster: Roster, program: PaymentProgram) ->
         for home in homes
         if home.case.area_code.startswith(roster.area_code)
         and home.case.programme in program.homes
-        and home.case.paid_from is not None
-        and home.case.paid_from <= roster.month
+        and (_has_begun(home.case.paid_from, roster) or any(_has_begun(each.month, roster) for each in home.changes))
     ]
+
+
+def _has_begun(month: date | None, roster: Roster) -> bool:
+    return month is not None and month <= roster.month
 
 
 async def _load_first_months(session: AsyncSession, roster: Roster, earliest: date) -> list[tuple[str, date]]:

@@ -1,5 +1,9 @@
 """A home that was left out comes back into the roster: by a second person, until the roster is checked."""
 
+from sqlalchemy import update
+
+from server.core.database import open_session
+from server.models.cases import CaseFile
 from tests import days
 from tests.rosters.test_rosters import file_of, unexplained
 
@@ -57,3 +61,20 @@ async def test_once_checked_nobody_is_taken_back_in(pay):
     for desk, act in ((pay.town, "prepare"), (pay.county, "check")):
         assert (await pay.act(desk, roster, act)).status_code == 200
     assert (await readmit(pay.county, roster, line["householdId"])).json()["code"] == "roster.not_now"
+
+
+async def test_what_a_home_was_owed_before_its_stop_does_not_wait_for_its_return(pay):
+    """Left out, stopped from the month after, and decided to be paid again from next month."""
+    earlier = days.month(-1)
+    roster = await pay.make(earlier)
+    await pay.judge(roster)
+    line = (await pay.lines(roster))[0]
+    await pay.town.http.post(f"/desk/v1/rosters/{roster}/left-out", json={"lineId": line["id"], "reason": "账户待核实"})
+    home = next(home for home in pay.homes if home.head == line["headName"])
+    await pay.decide(home, "stopped", days.month(), 0, ground="moved")
+    await pay.decide(home, "granted", days.month(1), 300_00)
+    async with open_session(pay.services.sessions) as session:
+        values = {"state": "published", "paid_from": days.month(1), "stopped_from": None}
+        await session.execute(update(CaseFile).where(CaseFile.id == home.case_id).values(**values))
+    lines = {line["headName"]: line for line in await pay.lines(await pay.make(days.month()))}
+    assert (lines[home.head]["dueFen"], lines[home.head]["arrearsFen"]) == (0, 300_00)
