@@ -13,14 +13,14 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from server.benefits.found_differences import TOLERANCE, find_difference
+from server.benefits.found_differences import TOLERANCE, FoundDifference, find_differences
 from server.core.encryption import Encryption
 from server.models.benefits import BenefitChange, ChangeReport, PaymentProposal
 from server.models.cases import CaseFile
 from server.models.certificates import Certificate
 from server.models.crosschecks import CrossCheck, CrossCheckBatch
 from server.models.found_figures import INCOME_FIGURES, DifferenceReason, FoundFigure
-from server.models.households import Household
+from server.models.households import HouseholdMember
 from server.models.people import Staff
 from server.models.proposals import Proposal
 from server.models.rosters import (
@@ -37,10 +37,12 @@ from server.rosters.corrections import plan_corrections
 from server.rosters.line_checks import AccountChange, LineContext, ValidCertificate, check_line
 from server.rosters.parts import Part, add_months
 from server.rosters.plans import Plan, plan_lines
+from server.rosters.unlisted import find_unlisted, has_earlier_roster
 
 NEEDS_CERTIFICATE = "roster.needs_certificate"
 OUTLIER = "roster.outlier_percent"
 _EARLIER_MONTHS = 3
+_CASES_AT_ONCE = 1000
 
 
 class _Found(NamedTuple):
@@ -65,7 +67,8 @@ async def examine_roster(
         for code, facts in check_line(context)
     ]
     if roster.kind == "monthly":
-        found += await _check_roster(session, roster, lines, plans)
+        whole = await find_unlisted(session, roster, program, plans, has_lines=bool(lines))
+        found += [_Found(household_id, code, facts) for household_id, code, facts in whole]
     await _keep_findings(session, roster, found, now)
     roster.examined_at = now
     return await count_open(session, roster)
@@ -106,13 +109,14 @@ async def _build_contexts(
     parts = await load_parts(session, roster)
     earlier = await _load_earlier(session, roster, homes)
     sharing = await _count_sharing(session, roster, lines)
+    elsewhere = await _count_elsewhere(session, roster)
     account_changes = await _load_account_changes(session, homes)
     deaths = await _load_death_reports(session, case_ids)
     stopped = await _load_stopped_by_death(session, roster, case_ids)
     proposed = await _load_open_proposals(session, case_ids)
     differences = await _load_differences(session, roster, case_ids)
     certificates = await _load_certificates(session, roster, case_ids)
-    has_earlier = await _has_earlier_roster(session, roster)
+    has_earlier = await has_earlier_roster(session, roster)
     return [
         LineContext(
             line=line,
@@ -121,6 +125,7 @@ async def _build_contexts(
             earlier=earlier.get(line.household_id, []),
             source=sources.get(line.source_line_id) if line.source_line_id else None,
             sharing=sharing.get(line.household_id, 0),
+            elsewhere=elsewhere.get(line.household_id, 0),
             account_change=account_changes.get(line.household_id),
             death_reports=deaths.get(line.case_id, []),
             is_stopped_by_death=line.case_id in stopped,
@@ -162,18 +167,6 @@ async def _load_earlier(session: AsyncSession, roster: Roster, homes: Select[UUI
     return earlier
 
 
-async def _has_earlier_roster(session: AsyncSession, roster: Roster) -> bool:
-    number = await session.scalar(
-        select(func.count()).where(
-            RosterLine.program == roster.program,
-            RosterLine.area_code.startswith(roster.area_code, autoescape=True),
-            RosterLine.state.in_(SENT_LINE_STATES),
-            RosterLine.month < roster.month,
-        )
-    )
-    return bool(number)
-
-
 async def _count_sharing(session: AsyncSession, roster: Roster, lines: Sequence[RosterLine]) -> dict[UUID, int]:
     """Count the other homes on each home's account, among all live lines of the month, whatever their program."""
     mine, other = aliased(RosterLine), aliased(RosterLine)
@@ -190,6 +183,32 @@ async def _count_sharing(session: AsyncSession, roster: Roster, lines: Sequence[
         .group_by(mine.household_id)
     )
     return dict(rows.all()) if lines else {}
+
+
+async def _count_elsewhere(session: AsyncSession, roster: Roster) -> dict[UUID, int]:
+    """Count the members of each home who are members of another with a live line of the month, whatever its program.
+
+    A grant asks this once; a member who is entered later, moves or is imported is seen here, before money leaves.
+    """
+    mine, other = aliased(RosterLine), aliased(RosterLine)
+    member, again = aliased(HouseholdMember), aliased(HouseholdMember)
+    rows = await session.execute(
+        select(mine.household_id, func.count(member.id.distinct()))
+        .join(member, member.household_id == mine.household_id)
+        .join(
+            again,
+            (again.id_number_index == member.id_number_index) & (again.household_id != member.household_id),
+        )
+        .join(
+            other,
+            (other.household_id == again.household_id)
+            & (other.month == mine.month)
+            & other.state.not_in(DEAD_LINE_STATES),
+        )
+        .where(mine.roster_id == roster.id, mine.state.not_in(DEAD_LINE_STATES))
+        .group_by(mine.household_id)
+    )
+    return dict(rows.all())
 
 
 async def _load_account_changes(session: AsyncSession, homes: Select[UUID]) -> dict[UUID, AccountChange]:
@@ -285,58 +304,28 @@ async def _load_differences(session: AsyncSession, roster: Roster, case_ids: Sel
     checked = select(CrossCheck.case_id).where(
         CrossCheck.case_id.in_(case_ids), func.jsonb_array_length(CrossCheck.differences) > 0
     )
-    cases = await session.scalars(select(CaseFile).where(CaseFile.id.in_(found.union(checked))))
-    differences: dict[UUID, int] = {}
-    for case in cases.all():
-        difference = await find_difference(session, case, "amount_changed")
-        if difference is None or difference.per_head_fen <= tolerance_fen:
-            continue
-        reason = await session.scalar(
-            select(DifferenceReason.id).where(
-                DifferenceReason.case_id == case.id,
-                DifferenceReason.figures_hash == difference.figures_hash,
-                DifferenceReason.calculation_id == difference.calculation.id,
-                DifferenceReason.approved_by.is_not(None),
-            )
+    cases = (await session.scalars(select(CaseFile).where(CaseFile.id.in_(found.union(checked))))).all()
+    above: dict[UUID, FoundDifference] = {}
+    for start in range(0, len(cases), _CASES_AT_ONCE):
+        differences = await find_differences(session, cases[start : start + _CASES_AT_ONCE])
+        above |= {case: each for case, each in differences.items() if each.per_head_fen > tolerance_fen}
+    approved = await session.execute(
+        select(DifferenceReason.case_id, DifferenceReason.figures_hash, DifferenceReason.calculation_id).where(
+            DifferenceReason.case_id.in_(above), DifferenceReason.approved_by.is_not(None)
         )
-        if reason is None:
-            differences[case.id] = difference.per_head_fen
-    return differences
+    )
+    explained = {tuple(row) for row in approved}
+    return {
+        case_id: difference.per_head_fen
+        for case_id, difference in above.items()
+        if (case_id, difference.figures_hash, difference.calculation.id) not in explained
+    }
 
 
 async def _load_sources(session: AsyncSession, lines: Sequence[RosterLine]) -> dict[UUID, RosterLine]:
     ids = [line.source_line_id for line in lines if line.source_line_id]
     rows = select(RosterLine).where(RosterLine.id.in_(ids)).order_by(RosterLine.position)
     return {line.id: line for line in await session.scalars(rows)}
-
-
-async def _check_roster(
-    session: AsyncSession, roster: Roster, lines: Sequence[RosterLine], plans: Mapping[UUID, Plan]
-) -> list[_Found]:
-    """Find who is not on the roster, and whether it is the first of its area."""
-    listed = set(await session.scalars(select(RosterLine.household_id).where(RosterLine.roster_id == roster.id)))
-    found = [_Found(household_id, "home_missing", {}) for household_id in plans if household_id not in listed]
-    in_area = CaseFile.area_code.startswith(roster.area_code, autoescape=True)
-    without_programme = await session.scalar(
-        select(func.count()).where(
-            in_area, CaseFile.state == "in_force", CaseFile.programme.is_(None), CaseFile.amount_fen > 0
-        )
-    )
-    if without_programme:
-        found.append(_Found(None, "not_on_roster", {"count": without_programme}))
-    paid = select(CaseFile.household_id).where(CaseFile.state.in_(["in_force", "published", "confirmed"]))
-    without_case = await session.scalar(
-        select(func.count()).where(
-            Household.area_code.startswith(roster.area_code, autoescape=True),
-            Household.monthly_amount_fen > 0,
-            Household.id.not_in(paid),
-        )
-    )
-    if without_case:
-        found.append(_Found(None, "paid_without_case", {"count": without_case}))
-    if lines and not await _has_earlier_roster(session, roster):
-        found.append(_Found(None, "first_roster", {"count": len(listed)}))
-    return found
 
 
 async def _keep_findings(session: AsyncSession, roster: Roster, found: Sequence[_Found], now: datetime) -> None:

@@ -33,6 +33,10 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         "享受人数 {people} 与核算人数 {counted} 不符", "{people} people by the decision, {counted} by the calculation"
     ),
     "two_cases": FindingKind("同一户有 {count} 件在保案件", "{count} cases of the household are paid at once"),
+    "person_elsewhere": FindingKind(
+        "家庭成员中有 {count} 人同时是本月另一发放户的成员",
+        "{count} members are also members of another household that is paid this month",
+    ),
     "certificate_missing": FindingKind("本月没有有效的低保证", "No certificate is valid in this month"),
     "certificate_differs": FindingKind(
         "低保证 {number} 的持证人是“{holder}”，不是户主", "Certificate {number} is of {holder}, who is not the head"
@@ -88,6 +92,10 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
     ),
     "not_on_roster": FindingKind(
         "{count} 户在保但未确认城乡类别，未列入任何名册", "{count} households in force have no programme, so no roster"
+    ),
+    "not_published": FindingKind(
+        "{count} 户已确认并应从本月或更早起发放，但尚未公布，未列入名册",
+        "{count} households are granted from this month or before and not disclosed, so on no roster",
     ),
     "paid_without_case": FindingKind(
         "{count} 户登记了月金额但没有在保案件，未列入名册", "{count} households have an amount but no case in force"

@@ -40,6 +40,8 @@ class LineContext(Struct, frozen=True):
     source: RosterLine | None
     # Other homes with a live line of the month on the same account.
     sharing: int
+    # Members of the home who are also members of another home with a live line of the month.
+    elsewhere: int
     account_change: AccountChange | None
     # Ids of reports of a death that nobody has put aside.
     death_reports: list[str]
@@ -87,6 +89,8 @@ def _check_people(context: LineContext) -> Found:
         yield "certificate_missing", {}
     if plan.cases > 1:
         yield "two_cases", {"count": plan.cases}
+    if context.elsewhere:
+        yield "person_elsewhere", {"count": context.elsewhere}
     if line.payee_name is None or _was_judged(context):
         return
     payee = name_key(line.payee_name)

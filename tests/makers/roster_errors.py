@@ -1,6 +1,7 @@
 """Errors planted in an honest month of payments: where each is planted, and what has to stop it before the file."""
 
 from collections.abc import Awaitable, Callable
+from datetime import date
 from typing import NamedTuple
 from uuid import UUID
 
@@ -11,10 +12,14 @@ from server.core.database import open_session
 from server.core.ids import new_id
 from server.models.benefits import ChangeReport, PaymentProposal
 from server.models.cases import BankAccount, Calculation, CaseFile
+from server.models.certificates import Certificate
+from server.models.checklists import ChecklistTemplate
 from server.models.crosschecks import CrossCheck, CrossCheckBatch
+from server.models.found_figures import FoundFigure
 from server.models.households import Household, HouseholdMember
-from server.models.people import Resident, Staff
+from server.models.people import Device, Resident, Staff
 from server.models.rosters import RosterLine, RosterPart
+from server.models.visits import Visit
 from tests import days
 from tests.makers.rosters import PILOT, RosterOffice
 
@@ -110,6 +115,45 @@ async def member_was_removed(pay: RosterOffice, _: str) -> None:
         await session.execute(delete(HouseholdMember).where(HouseholdMember.id == pay.homes[0].spouse_id))
 
 
+@planted("同一人在两个发放户中", BEFORE, "person_elsewhere")
+async def the_same_person_in_two_homes(pay: RosterOffice, _: str) -> None:
+    index = pay.services.encryption.index("id_number", "110101196003041234")
+    ids = [pay.homes[0].spouse_id, pay.homes[1].spouse_id]
+    async with open_session(pay.services.sessions) as session:
+        same = update(HouseholdMember).where(HouseholdMember.id.in_(ids))
+        await session.execute(same.values(id_number_index=index))
+
+
+@planted("审核后同一人又登记在另一发放户", FROZEN, "person_elsewhere")
+async def the_same_person_after_the_check(pay: RosterOffice, _: str) -> None:
+    await the_same_person_in_two_homes(pay, _)
+
+
+async def _certify(pay: RosterOffice, holder: str | None = None, until: date | None = None) -> None:
+    """Certificates for all, where the area wants one; the first home's is of another holder, or over."""
+    await pay.office.rule("roster.needs_certificate", value=True)
+    async with open_session(pay.services.sessions) as session:
+        for home in pay.homes:
+            is_first = home is pay.homes[0]
+            session.add(
+                Certificate(
+                    id=new_id(), number=f"N{home.number}", case_id=home.case_id, area_code=PILOT, programme="rural",
+                    holder_name=holder if holder and is_first else home.head, issued_at=utc_now(),
+                    valid_from=days.month(-6), valid_until=until if until and is_first else days.month(6),
+                )
+            )  # fmt: skip
+
+
+@planted("低保证已过期", BEFORE, "certificate_missing")
+async def certificate_has_expired(pay: RosterOffice, _: str) -> None:
+    await _certify(pay, until=days.month())
+
+
+@planted("低保证持证人不是户主", BEFORE, "certificate_differs")
+async def certificate_of_somebody_else(pay: RosterOffice, _: str) -> None:
+    await _certify(pay, holder="孙旧户主")
+
+
 # -- accounts
 
 
@@ -127,6 +171,12 @@ async def three_homes_share_an_account(pay: RosterOffice, _: str) -> None:
 @planted("新增户与老户同一账户", BEFORE, "shared_account")
 async def a_new_home_shares_an_account(pay: RosterOffice, _: str) -> None:
     await pay.home(card=pay.homes[0].card)
+
+
+@planted("城市低保户与农村低保户同一账户", BEFORE, "shared_account")
+async def homes_of_two_programs_share_an_account(pay: RosterOffice, _: str) -> None:
+    await pay.home(card=pay.homes[0].card, programme="urban")
+    await pay.make(days.month(), program="urban_dibao")
 
 
 @planted("账户与上月不同", BEFORE, "account_changed")
@@ -264,6 +314,33 @@ async def another_office_found_wages(pay: RosterOffice, _: str) -> None:
         )  # fmt: skip
 
 
+@planted("走访查明的收入与核算不符", BEFORE, "visit_differs")
+async def a_visit_found_another_income(pay: RosterOffice, _: str) -> None:
+    home = pay.homes[0]
+    await _calculate(pay, [str(home.spouse_id)])
+    async with open_session(pay.services.sessions) as session:
+        checklist = (await session.scalars(select(ChecklistTemplate).where(ChecklistTemplate.kind == "review"))).first()
+        staff = (await session.scalars(select(Staff))).first()
+        assert checklist is not None
+        assert staff is not None
+        device = Device(id=new_id(), staff_id=staff.id, label="phone", platform="test", app_version="1")
+        session.add(device)
+        await session.flush()
+        visit = Visit(
+            id=new_id(), household_id=home.household_id, area_code=PILOT, kind="review", checklist_code=checklist.code,
+            checklist_version=checklist.version, author_id=staff.id, device_id=device.id, state="accepted",
+            mode="in_person", document={}, content_hash="0" * 64, received_at=utc_now(), receipt="receipt",
+        )  # fmt: skip
+        session.add(visit)
+        await session.flush()
+        session.add(
+            FoundFigure(
+                id=new_id(), visit_id=visit.id, visit_version=1, case_id=home.case_id, household_id=home.household_id,
+                area_code=PILOT, figure="wage", question_id="income", amount=2_400_00, months=1, drafted_at=utc_now(),
+            )
+        )  # fmt: skip
+
+
 # -- reports and proposals
 
 
@@ -326,6 +403,38 @@ async def two_cases(pay: RosterOffice, _: str) -> None:
         session.add(second)
         home.case_id = second.id
     await pay.decide(home, "granted", days.month(-6), 300_00)
+
+
+async def _merge_away(pay: RosterOffice) -> None:
+    """The first home goes into the second, with its case."""
+    gone, kept = pay.homes[0], pay.homes[1]
+    async with open_session(pay.services.sessions) as session:
+        case = update(CaseFile).where(CaseFile.id == gone.case_id)
+        await session.execute(case.values(household_id=kept.household_id))
+        household = update(Household).where(Household.id == gone.household_id)
+        await session.execute(household.values(merged_into=kept.household_id))
+
+
+@planted("造册前已并户，一户两案", BEFORE, "two_cases")
+async def merged_before_the_draft(pay: RosterOffice, _: str) -> None:
+    await _merge_away(pay)
+
+
+@planted("造册后已并户", DRAFT, "stopped")
+async def merged_after_the_draft(pay: RosterOffice, _: str) -> None:
+    await _merge_away(pay)
+
+
+@planted("审核后已并户", FROZEN, "stopped")
+async def merged_after_the_check(pay: RosterOffice, _: str) -> None:
+    await _merge_away(pay)
+
+
+@planted("已确认应发而未公布的户", BEFORE, "not_published")
+async def a_grant_is_not_published(pay: RosterOffice, _: str) -> None:
+    home = await pay.home(since=days.month())
+    async with open_session(pay.services.sessions) as session:
+        await session.execute(update(CaseFile).where(CaseFile.id == home.case_id).values(state="confirmed"))
 
 
 @planted("造册后漏了一户", DRAFT, "home_missing")

@@ -1,0 +1,75 @@
+"""Who should be on a roster and is not: findings of the roster as a whole, and of homes without a line."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.models.cases import CaseFile
+from server.models.households import Household
+from server.models.rosters import SENT_LINE_STATES, Roster, RosterLine
+from server.policy.values import PaymentProgram
+from server.rosters.plans import Plan
+
+Unlisted = tuple[UUID | None, str, dict[str, Any]]
+
+
+async def find_unlisted(
+    session: AsyncSession, roster: Roster, program: PaymentProgram, plans: Mapping[UUID, Plan], *, has_lines: bool
+) -> list[Unlisted]:
+    """Return household, code and facts of each finding: who is owed something and not listed, and a first roster."""
+    listed = set(await session.scalars(select(RosterLine.household_id).where(RosterLine.roster_id == roster.id)))
+    found: list[Unlisted] = [(household_id, "home_missing", {}) for household_id in plans if household_id not in listed]
+    counts = {
+        "not_on_roster": await _count_cases(
+            session,
+            roster,
+            CaseFile.state == "in_force",
+            CaseFile.programme.is_(None),
+            CaseFile.amount_fen > 0,
+        ),
+        "not_published": await _count_cases(
+            session,
+            roster,
+            CaseFile.state == "confirmed",
+            CaseFile.paid_from <= roster.month,
+            or_(CaseFile.programme.in_(program.homes), CaseFile.programme.is_(None)),
+        ),
+        "paid_without_case": await _count_without_case(session, roster),
+    }
+    found += [(None, code, {"count": count}) for code, count in counts.items() if count]
+    if has_lines and not await has_earlier_roster(session, roster):
+        found.append((None, "first_roster", {"count": len(listed)}))
+    return found
+
+
+async def _count_cases(session: AsyncSession, roster: Roster, *conditions: ColumnElement[bool]) -> int:
+    in_area = CaseFile.area_code.startswith(roster.area_code, autoescape=True)
+    return await session.scalar(select(func.count()).where(in_area, *conditions)) or 0
+
+
+async def _count_without_case(session: AsyncSession, roster: Roster) -> int:
+    paid = select(CaseFile.household_id).where(CaseFile.state.in_(["in_force", "published", "confirmed"]))
+    count = await session.scalar(
+        select(func.count()).where(
+            Household.area_code.startswith(roster.area_code, autoescape=True),
+            Household.monthly_amount_fen > 0,
+            Household.id.not_in(paid),
+        )
+    )
+    return count or 0
+
+
+async def has_earlier_roster(session: AsyncSession, roster: Roster) -> bool:
+    """Say whether the program has paid anybody in the area before."""
+    number = await session.scalar(
+        select(func.count()).where(
+            RosterLine.program == roster.program,
+            RosterLine.area_code.startswith(roster.area_code, autoescape=True),
+            RosterLine.state.in_(SENT_LINE_STATES),
+            RosterLine.month < roster.month,
+        )
+    )
+    return bool(number)
