@@ -10,6 +10,7 @@ import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
 import field_api.uploads.cleanup  # noqa: F401
+import server.aid.phone_records
 import server.audit.reads
 import server.cases.asked_proofs
 import server.cases.daily

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit
 from server.aid.batches import lock_batch
 from server.aid.examine import examine_batch
+from server.aid.phone_tasks import close_handout_tasks, give_handout_tasks
 from server.audit.actions import Action
 from server.core.access import Caller
 from server.core.database import write_despite_failure
@@ -65,6 +66,7 @@ async def act_on_batch(
         case "release":
             batch.state, batch.released_by, batch.released_at = "released", caller.id, now
             _record(session, caller, Action.AID_BATCH_RELEASED, batch)
+            await give_handout_tasks(session, batch, now)
         case "send_back":
             batch.state, batch.reason, batch.prepared_by, batch.prepared_at = "drafted", reason, None, None
             _record(session, caller, Action.AID_BATCH_SENT_BACK, batch, reason=reason)
@@ -113,6 +115,7 @@ async def _close(session: AsyncSession, caller: Caller, batch: AidBatch, now: da
         raise Problem("aid.lines_open", count=waiting)
     batch.state, batch.closed_by, batch.closed_at = "closed", caller.id, now
     _record(session, caller, Action.AID_BATCH_CLOSED, batch)
+    await close_handout_tasks(session, batch)
 
 
 async def _cancel(session: AsyncSession, caller: Caller, batch: AidBatch, reason: str) -> None:

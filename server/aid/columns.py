@@ -64,6 +64,7 @@ LINE_COLUMNS: Columns = {
     "有签名": lambda line: line.has_signature,
     "来源": lambda line: _LINE_SOURCES[line.source],
     "登记人": lambda line: line.recorded_by_name,
+    "手机登记": lambda line: line.record_id is not None,
     "说明": lambda line: line.reason,
     "家庭意见": lambda line: _STANCES[line.stance],
     "投诉编号": lambda line: line.complaint_number,
@@ -76,6 +77,45 @@ FINDING_COLUMNS: Columns = {
     "理由": lambda finding: finding.reason,
     "处理人": lambda finding: finding.judged_by_name,
     "处理时间": lambda finding: finding.judged_at,
+}
+_OUTCOMES = {
+    "entered": "已入账",
+    "repeated": "重复，未入账",
+    "late": "已结束，未入账",
+    "contrary": "补正为未发放，待核实",
+    "overtaken": "已由他人发放",
+}
+_PICTURES = {
+    "none": "无",
+    "missing": "未上传",
+    "announced": "未上传",
+    "received": "处理中",
+    "verified": "已上传",
+    "refused": "无法使用",
+}
+PHONE_RECORD_COLUMNS: Columns = {
+    "记录编号": lambda record: record.record_id,
+    "户编号": lambda record: record.household_number,
+    "户主": lambda record: record.head_name,
+    "所在地": lambda record: record.area_name,
+    "记录人": lambda record: record.author_name,
+    "时间": lambda record: record.started_at,
+    "提交时间": lambda record: record.submitted_at,
+    "已发放": lambda record: record.given,
+    "台账": lambda record: _OUTCOMES[record.outcome],
+    "版本": lambda record: record.version,
+    "签名或手印": lambda record: _PICTURES[record.signature],
+    "照片数": lambda record: record.photos,
+}
+VILLAGE_COLUMNS: Columns = {
+    "行政区划代码": lambda village: village.area_code,
+    "村（社区）": lambda village: village.area_name,
+    "专干": lambda village: "、".join(village.caseworkers),
+    "期限": lambda village: village.due_on,
+    "待发放": lambda village: village.waiting,
+    "已发放": lambda village: village.given,
+    "未发放": lambda village: village.not_given,
+    "手机登记": lambda village: village.by_phone,
 }
 REPORT_COLUMNS: Columns = {
     "月份": lambda row: f"{row.month:%Y-%m}",

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from server.aid.homes import is_in_force
-from server.models.aid import DEAD_AID_STATES, AidBatch, AidFinding, AidLine
+from server.models.aid import DEAD_AID_STATES, AidBatch, AidFinding, AidLine, AidLineRecord
 
 # Lines that give something, or are to.
 _NOTHING_GIVEN = (*DEAD_AID_STATES, "not_handed_out", "taken_back")
@@ -49,6 +49,7 @@ async def examine_batch(session: AsyncSession, batch: AidBatch, now: datetime) -
         *await _find_not_in_force(session, batch, lines),
         *await _find_repeated(session, batch),
         *await _find_same_signature(session, batch),
+        *await _find_by_records(session, batch),
         *_find_same_recipient(lines),
         *_find_by_line(lines),
         *_find_by_sums(batch, await sum_batch(session, batch.id)),
@@ -138,6 +139,27 @@ async def _find_same_signature(session: AsyncSession, batch: AidBatch) -> list[_
         .group_by(AidLine.id)
     )
     return [_Found(line_id, "same_signature", {"count": count}) for line_id, count in rows]
+
+
+async def _find_by_records(session: AsyncSession, batch: AidBatch) -> list[_Found]:
+    """Find lines of which phones recorded more than the ledger took, or said something else afterwards."""
+    rows = await session.execute(
+        select(AidLineRecord)
+        .join(AidLine, AidLine.id == AidLineRecord.line_id)
+        .where(AidLine.batch_id == batch.id)
+        .order_by(AidLineRecord.line_id, AidLineRecord.record_id)
+    )
+    counted: dict[tuple[UUID, str], int] = {}
+    found = []
+    for record in rows.scalars():
+        if record.outcome in {"repeated", "late"}:
+            code = "recorded_again" if record.outcome == "repeated" else "recorded_late"
+            counted[record.line_id, code] = counted.get((record.line_id, code), 0) + 1
+        elif record.outcome == "contrary":
+            found.append(_Found(record.line_id, "amended_not_given", {}))
+        elif record.is_changed:
+            found.append(_Found(record.line_id, "amended_on_phone", {"version": record.version}))
+    return found + [_Found(line_id, code, {"count": count}) for (line_id, code), count in counted.items()]
 
 
 def _find_same_recipient(lines: Sequence[AidLine]) -> Iterator[_Found]:

@@ -22,6 +22,18 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
     "same_recipient": FindingKind("“{name}”在本批次代领 {count} 户", "{name} received for {count} homes of the batch"),
     "more_than_planned": FindingKind("发放 {given}，核定 {planned}", "{given} were given, {planned} were agreed"),
     "said_not_received": FindingKind("家庭说没有收到", "The household says that it did not receive it"),
+    "recorded_again": FindingKind("已发放，手机又登记 {count} 次", "Handed out, and {count} more recorded by phone"),
+    "recorded_late": FindingKind(
+        "批次或该行已结束，手机登记 {count} 次未入账", "{count} recorded by phone after the batch or the line had ended"
+    ),
+    "amended_on_phone": FindingKind(
+        "手机登记已补正为第 {version} 版，发放情况有变",
+        "Amended on the phone (version {version}), other than it was",
+    ),
+    "amended_not_given": FindingKind(
+        "手机补正为未发放，台账仍为已发放",
+        "Amended on the phone: not handed out; the ledger says it was",
+    ),
     "by_hand": FindingKind("由经办人剔除", "Left out by hand"),
     # of the batch as a whole
     "more_than_bought": FindingKind("核定共 {planned}，采购 {bought}", "{planned} are planned, {bought} were bought"),

@@ -4,6 +4,7 @@ A line is handed out once. The same record again changes nothing; another of the
 happened at a door is never overwritten. A wrong record is taken back with a reason.
 """
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -15,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit
 from server.aid.batches import Fen, Milli, lock_batch
 from server.aid.examine import examine_batch
+from server.aid.phone_tasks import send_handout_tasks
 from server.audit.actions import Action
 from server.core.access import Caller, readable, require_found, require_role
 from server.core.errors import Fault, Problem
@@ -91,6 +93,7 @@ async def record_handouts(
     changed = [handout for handout in body.handouts if _write(caller, lines[handout.line_id], handout, now)]
     await session.flush()  # the findings are looked for in the table
     await examine_batch(session, batch, now)
+    await send_handout_tasks(session, batch, {lines[handout.line_id].area_code for handout in changed})
     if changed:
         _record(
             session, caller, Action.AID_HANDED_OUT, batch,
@@ -124,18 +127,31 @@ def _list_faults(batch: AidBatch, line: AidLine, handout: Handout, pointer: str,
 
 def _write(caller: Caller, line: AidLine, handout: Handout, now: datetime) -> bool:
     """Write a record. Return False for one that stands already. Raise `aid.handed_out` for another of the line."""
-    values = _values(line, handout)
-    if line.state == handout.state and all(getattr(line, name) == value for name, value in values.items()):
+    if _stands(line, handout, _values(line, handout)):
         return False
     if line.state in DEAD_AID_STATES:
         raise Problem("aid.not_now", state=line.state)
     # Nobody was at home the first time: the line may be handed out later.
     if line.state not in {"planned", "not_handed_out"}:
         raise Problem("aid.handed_out", home=line.household_number)
-    line.state = handout.state
+    return write_handout(line, handout, caller.id, now)
+
+
+def _stands(line: AidLine, handout: Handout, values: Mapping[str, object]) -> bool:
+    return line.state == handout.state and all(getattr(line, name) == value for name, value in values.items())
+
+
+def write_handout(
+    line: AidLine, handout: Handout, recorded_by: UUID, now: datetime, record_id: UUID | None = None
+) -> bool:
+    """Write what was handed out, with the record of a phone whose word it is. Return False when the line says so."""
+    values = _values(line, handout)
+    if line.record_id == record_id and _stands(line, handout, values):
+        return False
+    line.state, line.record_id = handout.state, record_id
     for name, value in values.items():
         setattr(line, name, value)
-    line.recorded_by, line.recorded_at = caller.id, now
+    line.recorded_by, line.recorded_at = recorded_by, now
     return True
 
 
@@ -184,6 +200,7 @@ async def take_back(session: AsyncSession, caller: Caller, line_id: UUID, body: 
     line.recorded_by, line.recorded_at = caller.id, now
     await session.flush()  # the findings are looked for in the table
     await examine_batch(session, batch, now)
+    await send_handout_tasks(session, batch, {line.area_code})
     _record(session, caller, Action.AID_TAKEN_BACK, batch, line=str(line.id), reason=line.reason)
     return batch
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit
 from server.aid.batches import lock_batch
 from server.aid.examine import examine_batch
+from server.aid.phone_tasks import send_handout_tasks
 from server.audit.actions import Action
 from server.core.access import Caller, require_found
 from server.core.errors import Problem
@@ -57,6 +58,10 @@ async def judge_findings(
     await session.flush()  # the lines follow what stands in the table
     await _follow_verdicts(session, batch)
     await examine_batch(session, batch, now)
+    lines = {finding.line_id for finding in findings}
+    await send_handout_tasks(
+        session, batch, set(await session.scalars(select(AidLine.area_code).where(AidLine.id.in_(lines))))
+    )
     audit.record(
         session, caller, Action.AID_FINDINGS_JUDGED, "aid_batch", batch.id, area_code=batch.area_code,
         verdict=body.verdict, reason=body.reason.strip(), count=len(findings),

@@ -114,6 +114,8 @@ class AidLineView(ResponseBody):
     relation: str
     has_signature: bool
     has_fix: bool
+    # The phone's record whose word it is.
+    record_id: UUID | None
     recorded_by_name: str | None
     recorded_at: datetime | None
     reason: str
@@ -291,7 +293,7 @@ def _view_line(
         "id", "batch_id", "position", "kind", "month", "household_id", "household_number", "head_name", "member_name",
         "area_code", "people", "source", "cause_zh", "cause_en", "planned_milli", "planned_fen", "state",
         "given_milli", "given_fen", "given_on", "recipient", "recipient_name", "relation", "recorded_at", "reason",
-        "stance",
+        "stance", "record_id",
     )  # fmt: skip
     return AidLineView(
         **{name: getattr(batch, name) for name in of_batch},

@@ -8,10 +8,17 @@ from litestar import Router, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 
-from server.aid import actions, batches, catalogue, handouts, judging, listing, report, sign_off
+from server.aid import actions, batches, catalogue, handouts, judging, listing, phone_listing, report, sign_off
 from server.aid.actions import ActOnAidBatch
 from server.aid.batches import AddAidLine, MakeAidBatch
-from server.aid.columns import BATCH_COLUMNS, FINDING_COLUMNS, LINE_COLUMNS, REPORT_COLUMNS
+from server.aid.columns import (
+    BATCH_COLUMNS,
+    FINDING_COLUMNS,
+    LINE_COLUMNS,
+    PHONE_RECORD_COLUMNS,
+    REPORT_COLUMNS,
+    VILLAGE_COLUMNS,
+)
 from server.aid.handouts import RecordHandouts, TakeBack
 from server.aid.judging import JudgeAidFindings, LeaveOutAidLine
 from server.aid.listing import (
@@ -22,6 +29,7 @@ from server.aid.listing import (
     AidLineState,
     AidLineView,
 )
+from server.aid.phone_listing import AidPhoneRecord, AidVillage
 from server.aid.report import AidReportRow
 from server.core import figures
 from server.core.access import require_role
@@ -261,6 +269,40 @@ async def list_aid_findings(
 export_aid_findings = build_export_route(list_aid_findings, "aid-findings", FINDING_COLUMNS, form="xlsx")
 
 
+@get(
+    "/aid-batches/{batch_id:uuid}/villages",
+    opt=NOTHING_PERSONAL,
+    responses=LOOKUP_ERRORS,
+    description="The villages of a batch: whose phones hold its homes, and how many still wait.",
+)
+async def list_aid_villages(batch_id: FromPath[UUID], officer: Officer, session: Session) -> list[AidVillage]:
+    return await phone_listing.list_villages(session, officer, batch_id)
+
+
+export_aid_villages = build_export_route(list_aid_villages, "aid-villages", VILLAGE_COLUMNS, form="xlsx")
+
+
+@get(
+    "/aid-batches/{batch_id:uuid}/phone-records",
+    opt=reads("aid_line"),
+    responses=LOOKUP_ERRORS,
+    description="What phones recorded of a batch, with what the ledger made of it, the newest first.",
+)
+async def list_aid_phone_records(
+    batch_id: FromPath[UUID],
+    officer: Officer,
+    session: Session,
+    cursor: FromQuery[str | None] = None,
+    limit: PageLimit = 50,
+) -> Page[AidPhoneRecord]:
+    return await phone_listing.list_phone_records(session, officer, batch_id, cursor=cursor, limit=limit)
+
+
+export_aid_phone_records = build_export_route(
+    list_aid_phone_records, "aid-phone-records", PHONE_RECORD_COLUMNS, form="xlsx"
+)
+
+
 @post(
     "/aid-batches/{batch_id:uuid}/judgements",
     status_code=200,
@@ -346,6 +388,10 @@ router = Router(
         export_aid_lines,
         list_aid_findings,
         export_aid_findings,
+        list_aid_villages,
+        export_aid_villages,
+        list_aid_phone_records,
+        export_aid_phone_records,
         judge_aid_findings,
         print_aid_sign_off,
         report_aid,

@@ -29,6 +29,7 @@ _VISIT_KINDS: Final[Mapping[str, Text]] = {
     "publicity": Text("政策宣传", "policy publicity"),
     "meeting": Text("评议小组会议", "meeting of the appraisal group"),
     "posting": Text("张贴公示", "hanging up a list"),
+    "handout": Text("救助发放", "handing out aid"),
 }
 RenderedRow = tuple[Text, list[tuple[Text, Text]]]
 

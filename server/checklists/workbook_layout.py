@@ -106,6 +106,7 @@ VISIT_KIND_LABELS: Final[dict[ChecklistKind, str]] = {
     "publicity": "政策宣传",
     "meeting": "评议小组会议",
     "posting": "张贴公示",
+    "handout": "救助发放",
 }
 QUESTION_KIND_LABELS: Final[dict[QuestionKind, str]] = {
     "text": "文字",

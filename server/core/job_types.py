@@ -10,6 +10,15 @@ from uuid import UUID
 
 from server.core.jobs import Job
 
+# Aid
+
+
+class EnterHandouts(Job, frozen=True):
+    """Enter into the ledger what phones recorded and nobody has entered yet."""
+
+    task_name = "aid.enter_handouts"
+
+
 # Audit
 
 

@@ -25,7 +25,7 @@ from server.core.job_types import Notify
 from server.models.households import Assignment, Caseload, Household
 from server.models.people import Deputyship, Staff, StaffRole
 from server.models.review import SpotCheck
-from server.sync_feed.publish import publish_change
+from server.sync_feed.publish import publish_change, publish_tasks_of_homes
 
 # Who decides on caseloads, within their own areas.
 CASELOAD_ROLES = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
@@ -316,6 +316,7 @@ async def _publish(session: AsyncSession, households: Sequence[Household], reaso
     due = await session.scalars(select(Assignment.id).where(Assignment.household_id.in_(ids)))
     await publish_change(session, "households", ids, reason=reason)
     await publish_change(session, "assignments", list(due), reason=reason)
+    await publish_tasks_of_homes(session, ids)
 
 
 async def _notify(session: AsyncSession, households: Sequence[Household], staff_id: UUID, now: datetime) -> None:

@@ -33,7 +33,7 @@ from server.models.duplicates import HouseholdMerge
 from server.models.households import Assignment, Household
 from server.models.people import Staff
 from server.models.proposals import Proposal
-from server.sync_feed.publish import publish_change
+from server.sync_feed.publish import publish_change, publish_tasks_of_homes
 
 _NEWEST_FIRST = Keyset(HouseholdMerge.id, descending=True)
 _REASON = "合并重复家庭"
@@ -211,6 +211,7 @@ async def _keep_versions(
     due = await session.scalars(select(Assignment.id).where(Assignment.household_id.in_(homes)))
     await publish_change(session, "households", homes, reason=reason)
     await publish_change(session, "assignments", list(due), reason=reason)
+    await publish_tasks_of_homes(session, homes)
 
 
 async def _lock_merge(

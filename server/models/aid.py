@@ -38,6 +38,7 @@ DEAD_AID_STATES = ("left_out", "cancelled")
 # What a household reads of its own.
 GIVEN_AID_STATES = ("handed_out", "taken_back")
 RECIPIENTS = ("head", "member", "proxy")
+AID_OUTCOMES = ("entered", "repeated", "late", "contrary", "overtaken")
 # Who prepares, releases and hands out within their areas.
 AID_ROLES = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 AID_READERS = AID_ROLES | {Role.SUPERVISOR}
@@ -158,6 +159,8 @@ class AidLine(Base):
     relation: Mapped[str] = mapped_column(default="", server_default=text("''"))
     # The hash of the picture of the signature or thumb, where one was taken.
     signature_sha256: Mapped[str | None] = mapped_column(index=True)
+    # The record of a phone whose word this is; null: the desk's, or nobody's.
+    record_id: Mapped[UUID | None] = mapped_column(ForeignKey("record.id"), index=True)
     # Where it was handed out: latitude, longitude, datum, accuracy.
     fix: Mapped[OptionalJson]
     recorded_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
@@ -177,6 +180,26 @@ class AidLine(Base):
             return cls.household_id.in_(homes) & cls.state.in_(GIVEN_AID_STATES)
         batches: Any = select(AidBatch.id).where(AidBatch.in_scope(caller))
         return or_(cls.batch_id.in_(batches), in_areas(cls.area_code, caller, AID_READERS))
+
+
+class AidLineRecord(Base):
+    """What became of a phone's record of a line, in the version that was looked at last.
+
+    `entered`: the line says so. `repeated`: it had been handed out by another record. `late`: the batch or the line was
+    closed. `contrary`: an amendment says that it was not handed out after all. `overtaken`: nobody was met, and
+    somebody else has handed it out. A repeated, late or contrary one is a finding.
+    """
+
+    __tablename__ = "aid_line_record"
+    __table_args__ = (CheckConstraint(f"outcome IN {AID_OUTCOMES}", name="outcome_is_known"),)
+
+    record_id: Mapped[UUID] = mapped_column(ForeignKey("record.id"), primary_key=True)
+    line_id: Mapped[UUID] = mapped_column(ForeignKey("aid_line.id"), index=True)
+    version: Mapped[int]
+    outcome: Mapped[str]
+    # An amendment changed what had been entered.
+    is_changed: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    looked_at: Mapped[Time]
 
 
 class AidFinding(Base):

@@ -137,7 +137,7 @@ PACKAGED: dict[str, PackagedTable] = {
         "t.sha256 IN (SELECT sha256 FROM evidence_rows UNION SELECT sha256 FROM paper_photo_rows)",
     ),
     "task": PackagedTable("其他工作任务", _IN_AREA),
-    "record": PackagedTable("其他工作记录", _IN_AREA),
+    "record": PackagedTable("其他工作记录", _in_area_or_named_by("aid_line", "record_id")),
     "record_version": PackagedTable("其他工作历史版本", _of("record_id", "record")),
     "roster": PackagedTable("发放册", _in_area_or_named_by("roster_line", "roster_id")),
     "roster_line": PackagedTable("发放明细", _OF_HOME),
@@ -149,6 +149,9 @@ PACKAGED: dict[str, PackagedTable] = {
     "late_return": PackagedTable("事后退回", _of("line_id", "roster_line")),
     "aid_batch": PackagedTable("救助批次", _in_area_or_named_by("aid_line", "batch_id")),
     "aid_line": PackagedTable("救助明细", _OF_HOME),
+    "aid_line_record": PackagedTable(
+        "救助手机登记", f"{_of('line_id', 'aid_line')} AND {_of('record_id', 'record')}"
+    ),
     "aid_finding": PackagedTable(
         "救助疑点", f"{_of('batch_id', 'aid_batch')} AND (t.line_id IS NULL OR {_of('line_id', 'aid_line')})"
     ),

@@ -141,6 +141,7 @@ SETTING_TYPES: dict[str, Any] = {
     "proof.days": Annotated[int, Meta(ge=1, le=365)],
     "posting.places_least": Few,
     "publicity.months": Months,
+    "aid.handout_days": Annotated[int, Meta(ge=0, le=365)],
     **{
         f"retention.{what}_days": Annotated[int, Meta(ge=1, le=36_500)]
         for what in (

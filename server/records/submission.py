@@ -19,6 +19,7 @@ from server.audit.actions import Action
 from server.checklists.answers import validate_answers
 from server.checklists.facts import Facts
 from server.checklists.template import Template
+from server.core import jobs
 from server.core.access import FIELD_ROLES, Caller, readable
 from server.core.clock import utc_now
 from server.core.device_times import believe_time, bound_times
@@ -33,7 +34,9 @@ from server.models.people import StaffRole
 from server.models.postings import Posting
 from server.models.records import Record, RecordVersion
 from server.policy.resolver import load_policy_values
+from server.records import handouts
 from server.records.declarations import DECLARATIONS
+from server.records.handouts import DueLine
 from server.records.task_closing import close_task
 from server.sync_feed.documents import RecordDocument
 from server.sync_feed.publish import publish_change, withdraw_change
@@ -61,6 +64,8 @@ class Context(NamedTuple):
     # The village of each subject, by its kind and id.
     subjects: Mapping[tuple[str, UUID | None], str]
     checklists: Mapping[tuple[str, int], Template]
+    # Lines of the ledger that may be handed out.
+    due_lines: Mapping[UUID, DueLine]
     now: datetime
 
 
@@ -86,12 +91,16 @@ async def _load_context(session: AsyncSession, caller: Caller, rows: Sequence[In
     keys = ["field.earliest_day", "field.clock_ahead_min"]
     settings = {area: await load_policy_values(session, area, day_of(now), keys) for area in areas}
     checklists = {(document.checklist_code, document.checklist_version) for document in documents}
+    lines = {document.subject_id for document in documents if document.subject_kind == handouts.LINE}
+    due_lines = await handouts.load_due_lines(session, caller, [line_id for line_id in lines if line_id])
     return Context(
         stored,
         settings,
         areas,
-        await _load_subjects(session, caller, documents),
+        await _load_subjects(session, caller, documents)
+        | {(handouts.LINE, line_id): line.area_code for line_id, line in due_lines.items()},
         await _load_checklists(session, checklists),
+        due_lines,
         now,
     )
 
@@ -215,6 +224,8 @@ def _check_submission(context: Context, document: RecordDocument) -> None:
     if len({photo.id for photo in document.photos}) != len(document.photos):
         raise Problem("visit.photo_listed_twice")
     faults = [*_people_faults(document), *_answer_faults(context, document)]
+    if document.kind == handouts.KIND and document.subject_id and not faults:
+        faults += handouts.list_handout_faults(document, context.due_lines[document.subject_id])
     if faults:
         raise Problem("visit.answers_invalid", faults=faults)
 
@@ -272,6 +283,9 @@ async def _write(
         )
         if DECLARATIONS[row.document.kind].does_task:
             await close_task(session, row.document.task_id, row.document.kind, caller)
+        feeds = DECLARATIONS[row.document.kind].feeds
+        if feeds is not None:
+            await jobs.defer(session, feeds, in_turn=feeds.task_name)
     await session.flush()  # publish_change reads it
     if row.document.deleted:
         await withdraw_change(session, "records", [row.document.id])
@@ -344,7 +358,11 @@ def _archive_version(session: AsyncSession, record: Record, now: datetime) -> No
 
 async def load_records(session: AsyncSession, caller: Caller, ids: Sequence[UUID]) -> dict[str, Any]:
     """Load the author's own records with the server's part under `server`."""
-    records = await session.scalars(readable(Record, caller).where(Record.id.in_(ids), Record.author_id == caller.id))
+    rows = readable(Record, caller).where(Record.id.in_(ids), Record.author_id == caller.id)
+    records = list(await session.scalars(rows))
+    outcomes = await handouts.load_outcomes(
+        session, [record.id for record in records if record.subject_kind == handouts.LINE]
+    )
     return {
         str(record.id): {
             "_deleted": False,
@@ -355,6 +373,7 @@ async def load_records(session: AsyncSession, caller: Caller, ids: Sequence[UUID
                 "submittedAt": record.submitted_at.isoformat() if record.submitted_at else None,
                 "receipt": record.receipt,
                 "version": record.version,
+                **({"outcome": outcomes[record.id]} if record.id in outcomes else {}),
             },
         }
         for record in records

@@ -1,6 +1,6 @@
 """Tasks: work that the desk gives to the field staff of a village. A phone carries those that are open."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -20,6 +20,7 @@ from server.core.paging import Keyset, Page, fetch_page
 from server.models.areas import Area
 from server.models.people import Staff, StaffRole
 from server.models.records import Task
+from server.records import handouts
 from server.records.declarations import DECLARATIONS
 from server.sync_feed.documents import RecordKind, TaskDocument
 from server.sync_feed.publish import publish_change, withdraw_change, works_today
@@ -86,14 +87,44 @@ async def give_task_about(
     note: str,
 ) -> None:
     """Give a task about something to whoever works in its village: for the rooms whose work it is."""
-    task = Task(
-        id=new_id(), kind=kind, area_code=area_code, subject_kind=subject_kind, subject_id=subject_id, due_on=due_on,
-        note=note,
-    )  # fmt: skip
-    session.add(task)
-    audit.record(session, None, Action.TASK_GIVEN, "task", task.id, area_code=area_code, kind=kind)
-    await session.flush()  # publish_change reads it
-    await publish_change(session, "tasks", [task.id])
+    await give_tasks_about(session, kind, subject_kind, subject_id, [area_code], due_on, note)
+
+
+async def give_tasks_about(
+    session: AsyncSession,
+    kind: RecordKind,
+    subject_kind: str,
+    subject_id: UUID,
+    area_codes: Sequence[str],
+    due_on: date,
+    note: str,
+) -> None:
+    """Give a task about something in each of these villages."""
+    tasks = [
+        Task(
+            id=new_id(), kind=kind, area_code=area_code, subject_kind=subject_kind, subject_id=subject_id,
+            due_on=due_on, note=note,
+        )
+        for area_code in area_codes
+    ]  # fmt: skip
+    session.add_all(tasks)
+    for task in tasks:
+        audit.record(session, None, Action.TASK_GIVEN, "task", task.id, area_code=task.area_code, kind=kind)
+    await session.flush()  # publish_change reads them
+    await publish_change(session, "tasks", [task.id for task in tasks])
+
+
+async def send_tasks_about(
+    session: AsyncSession, subject_kind: str, subject_id: UUID, area_codes: Collection[str]
+) -> None:
+    """Send what is open about something in these villages once more: its homes have changed."""
+    rows = select(Task.id).where(
+        Task.subject_kind == subject_kind,
+        Task.subject_id == subject_id,
+        Task.area_code.in_(area_codes),
+        Task.state == "open",
+    )
+    await publish_change(session, "tasks", list(await session.scalars(rows)))
 
 
 async def close_tasks_about(session: AsyncSession, subject_kind: str, subject_id: UUID) -> None:
@@ -159,9 +190,12 @@ def _line(task: Task, area_name: str, assignee_name: str | None) -> TaskLine:
 
 
 async def load_tasks(session: AsyncSession, caller: Caller, ids: Sequence[UUID]) -> dict[str, Any]:
-    rows = await session.execute(
+    """Load tasks. One that is done home by home is nothing for whoever holds none of its homes."""
+    result = await session.execute(
         readable(Task, caller).add_columns(Area.name).join(Area, Area.code == Task.area_code).where(Task.id.in_(ids))
     )
+    rows = result.all()
+    homes = await handouts.load_task_homes(session, caller, [task for task, _ in rows])
     return {
         str(task.id): TaskDocument(
             id=task.id,
@@ -172,6 +206,8 @@ async def load_tasks(session: AsyncSession, caller: Caller, ids: Sequence[UUID])
             subject_id=task.subject_id,
             due_on=task.due_on,
             note=task.note,
+            homes=homes.get(task.id, []),
         )
         for task, area_name in rows
+        if homes.get(task.id) != []
     }

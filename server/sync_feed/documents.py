@@ -8,7 +8,7 @@ than the server. It sends a new field only to a server that lists it in `GET /fi
 keep the field without acting on it.
 """
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from server.core.http import HexSha256, LongText, ResponseBody, ShortText
 from server.core.location import ReportedFix
 
 VisitKind = Literal["intake", "review", "neighbour", "complaint", "spot_check", "care", "housing"]
-RecordKind = Literal["publicity", "meeting", "posting"]
+RecordKind = Literal["publicity", "meeting", "posting", "handout"]
 AwareTime = ReportedTime
 VillageCode = Annotated[str, Meta(pattern="^[0-9]{12}$")]
 # What a task, a record or a photo belongs to, such as `household` or `posting`; open for what joins later.
@@ -265,8 +265,31 @@ class AssignmentDocument(ResponseBody):
     deleted: bool = field(default=False, name="_deleted")
 
 
+class TaskHome(ResponseBody):
+    """A home of a task that is done home by home. `id` is the subject of its record; the quantity is in thousandths.
+
+    `state` is what the office has: `waiting`, `given`, `not_given`, or `closed` where nothing is to be done any more.
+    """
+
+    id: UUID
+    subject_kind: str
+    household_id: UUID
+    head_name: str
+    member_name: str | None
+    milli: int | None
+    fen: int | None
+    unit_zh: str
+    unit_en: str
+    state: Literal["waiting", "given", "not_given", "closed"]
+    recorded_by_name: str | None
+    recorded_at: datetime | None
+
+
 class TaskDocument(ResponseBody):
-    """Work that the desk gives to a phone. `note` is the office's own words."""
+    """Work that the desk gives to a phone. `note` is the office's own words.
+
+    `homes`: of work that is done home by home, those alone that this person holds.
+    """
 
     id: UUID
     kind: RecordKind
@@ -276,6 +299,7 @@ class TaskDocument(ResponseBody):
     subject_id: UUID | None
     due_on: date
     note: str
+    homes: list[TaskHome] = []
     deleted: bool = field(default=False, name="_deleted")
 
 

@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import FIELD_ROLES, Role
 from server.core.clock import today as today_in_china
+from server.models.aid import AidLine
 from server.models.checklists import ChecklistTemplate
 from server.models.evidence import Evidence
 from server.models.feed import Feed
@@ -33,6 +34,9 @@ from server.models.proposals import Proposal
 from server.models.records import Record, Task
 from server.models.review import SpotCheck
 from server.models.visits import Attestation, Visit, VisitInvestigator
+
+# The subject of tasks that are done home by home: whoever holds one of its homes has it.
+HOME_BY_HOME = "aid_batch"
 
 
 class Audience(NamedTuple):
@@ -96,6 +100,7 @@ def _field_staff_of_tasks(ids: Collection[UUID]) -> Any:
     """Whom the task names, or whoever works in its village."""
     is_open = and_(Task.id.in_(ids), Task.state == "open")
     covers = Task.area_code.startswith(StaffRole.area_code)
+    by_home = Task.subject_kind.is_not_distinct_from(HOME_BY_HOME)
     named = (
         select(Task.id, Task.assignee_id)
         .join(StaffRole, and_(covers, StaffRole.staff_id == Task.assignee_id))
@@ -104,9 +109,39 @@ def _field_staff_of_tasks(ids: Collection[UUID]) -> Any:
     others = (
         select(Task.id, StaffRole.staff_id)
         .join(StaffRole, covers)
-        .where(is_open, Task.assignee_id.is_(None), StaffRole.role == Role.CASEWORKER, works_today())
+        .where(is_open, ~by_home, Task.assignee_id.is_(None), StaffRole.role == Role.CASEWORKER, works_today())
     )
-    return union(named, others)
+    holders = (
+        select(Task.id, Caseload.staff_id)
+        .join(AidLine, _is_line_of_task())
+        .join(Caseload, and_(Caseload.household_id == AidLine.household_id, Caseload.revoked_at.is_(None)))
+        .join(StaffRole, and_(covers, StaffRole.staff_id == Caseload.staff_id))
+        .where(is_open, by_home, StaffRole.role.in_(FIELD_ROLES), works_today())
+    )
+    return union(named, others, holders)
+
+
+def _is_line_of_task() -> ColumnElement[bool]:
+    return and_(AidLine.batch_id == Task.subject_id, AidLine.area_code == Task.area_code)
+
+
+def _homes_of_tasks(ids: Collection[UUID]) -> Select[UUID]:
+    return (
+        select(AidLine.household_id)
+        .join(Task, _is_line_of_task())
+        .where(Task.id.in_(ids), Task.subject_kind == HOME_BY_HOME)
+    )
+
+
+async def publish_tasks_of_homes(session: AsyncSession, household_ids: Collection[UUID]) -> None:
+    """Send the tasks that list these homes to whoever holds them now, and take them from who does so no longer."""
+    rows = (
+        select(Task.id)
+        .distinct()
+        .join(AidLine, _is_line_of_task())
+        .where(Task.state == "open", Task.subject_kind == HOME_BY_HOME, AidLine.household_id.in_(household_ids))
+    )
+    await publish_change(session, "tasks", list(await session.scalars(rows)))
 
 
 def _investigators(ids: Collection[UUID]) -> Any:
@@ -126,7 +161,7 @@ AUDIENCES: dict[str, Audience] = {
     "proposals": Audience(
         lambda ids: select(Proposal.id, Proposal.author_id).where(Proposal.id.in_(ids), Proposal.guards.is_(None))
     ),
-    "tasks": Audience(_field_staff_of_tasks),
+    "tasks": Audience(_field_staff_of_tasks, _homes_of_tasks),
     "records": Audience(lambda ids: select(Record.id, Record.author_id).where(Record.id.in_(ids))),
     "attestations": Audience(lambda ids: select(Attestation.id, Attestation.staff_id).where(Attestation.id.in_(ids))),
 }

@@ -87,6 +87,7 @@ STORED: list[tuple[str, dict[str, Any]]] = [
         },
     ),
     ("notifications.tell", {"kind": "complaint_due", "thing": "c", "area_code": "339901001", "staff_ids": [], "facts": {}}),
+    ("aid.enter_handouts", {}),
     ("postings.end", {"timestamp": 1}),
     ("postings.hang", {"timestamp": 1}),
     ("review.examine", {"visit_id": ID}),

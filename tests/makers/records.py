@@ -79,3 +79,29 @@ async def push_record(phone: Phone, kit: RecordKit) -> None:
     for photo_id, picture in kit.photos.items():
         answer = await phone.upload(photo_id, picture)
         assert answer.status_code in {200, 201}, answer.text
+
+
+async def find_handout_task(phone: Phone) -> Json:
+    """The one task of handouts that the phone carries."""
+    (task,) = [item for item in (await phone.pull("tasks")).values() if item["kind"] == "handout"]
+    return task
+
+
+async def make_handout(
+    phone: Phone, task: Json, home: Json, *, picture: bytes | None = None, **answers: Any
+) -> RecordKit:
+    """A submitted handout of one home of a task: to its head, as agreed, with a signature."""
+    picture = picture or tiny_photo(1)
+    kit = await make_record(
+        phone, "handout", photos=0, taskId=task["id"], subjectKind=home["subjectKind"], subjectId=home["id"],
+        areaCode=task["areaCode"], people=[],
+    )  # fmt: skip
+    signature = _announce(kit.record["id"], picture, kit.record["startedAt"]) | {"questionId": "sign_recipient"}
+    kit.evidence, kit.photos = [signature], {signature["id"]: picture}
+    signed = {"evidenceId": signature["id"], "signerName": home["headName"], "signedAt": kit.record["startedAt"]}
+    kit.record["photos"] = [{"id": signature["id"], "sha256": signature["sha256"]}]
+    kit.record["answers"] = {
+        "given_outcome": "handed_out", "given_to": "head", "given_as_agreed": True, "signed_how": "signature",
+        "sign_recipient": [signed],
+    } | answers  # fmt: skip
+    return kit

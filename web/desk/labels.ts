@@ -24,6 +24,7 @@ export const RECORD_KINDS: Labels = {
   publicity: ['政策宣传', 'Policy publicity'],
   meeting: ['评议小组会议', 'Meeting of the group'],
   posting: ['张贴公示', 'Hanging up a list'],
+  handout: ['救助发放', 'Handing out aid'],
 };
 
 export const TASK_STATES: Labels = {
@@ -301,6 +302,7 @@ export const FAILED_TASKS: Labels = {
   'cases.recompute_deadlines': ['按新日历重算期限', 'Computing deadlines anew'],
   'cases.objection_answered': ['答复异议后推进案件', 'Case after an answer'],
   'cases.objection_made': ['收到异议后推进案件', 'Case after an objection'],
+  'aid.enter_handouts': ['手机发放登记入账', 'Handouts from phones'],
   'cases.posting_ended': ['公示结束后推进案件', 'Case after a posting'],
   'cases.visit_decided': ['审核决定后推进案件', 'Case after a decision'],
   'complaints.remind': ['投诉期限提醒', 'Reminders of complaints'],

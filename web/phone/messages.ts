@@ -81,6 +81,7 @@ export const t = defineMessages({
   publicity: ['政策宣传', 'Policy publicity'],
   meeting: ['评议小组会议', 'Meeting of the group'],
   posting: ['张贴公示', 'Hang up a list'],
+  handout: ['救助发放', 'Hand out aid'],
   // household
   household: ['家庭', 'Household'],
   number: ['编号', 'Number'],

@@ -17,6 +17,12 @@ export const router = createRouter({
     },
     { path: '/visit/:id', name: 'visit', component: () => import('./screens/VisitScreen.vue'), props: true },
     { path: '/work', name: 'work', component: () => import('./screens/WorkScreen.vue') },
+    {
+      path: '/work/handout/:id',
+      name: 'handout',
+      component: () => import('./screens/HandoutScreen.vue'),
+      props: true,
+    },
     { path: '/work/:id', name: 'record', component: () => import('./screens/RecordScreen.vue'), props: true },
     { path: '/outbox', name: 'outbox', component: () => import('./screens/OutboxScreen.vue') },
     { path: '/me', name: 'me', component: () => import('./screens/ProfileScreen.vue') },

@@ -1,6 +1,6 @@
 """Checklists of the work beside the home visits: short, filled in standing, one page of a phone."""
 
-from server.checklists.shipped.builders import checklist, contains, question, section
+from server.checklists.shipped.builders import answer_variable, checklist, contains, equals, is_no, question, section
 from server.checklists.template import Template
 
 _LANGUAGES = {
@@ -123,5 +123,100 @@ def posting() -> Template:
                 max_length=100,
             ),
             question("photo", "photo_posting", "现场照片", "Photo on the spot", minimum=1, maximum=3),
+        ),
+    )
+
+
+def handout() -> Template:
+    given = equals("given_outcome", "handed_out")
+    by_somebody_else = {"in": [answer_variable("given_to"), ["member", "proxy"]]}
+    return checklist(
+        "handout",
+        "救助发放记录",
+        "Handing out aid",
+        section(
+            "handout",
+            "发放情况",
+            "What was handed out",
+            question(
+                "choice",
+                "given_outcome",
+                "办理结果",
+                "Outcome",
+                choices={"handed_out": ("已发放", "Handed out"), "not_handed_out": ("未发放", "Not handed out")},
+            ),
+            question(
+                "text",
+                "not_given_reason",
+                "未发放原因",
+                "Why not",
+                visible_if=equals("given_outcome", "not_handed_out"),
+                max_length=300,
+            ),
+            question(
+                "choice",
+                "given_to",
+                "领取人",
+                "Received by",
+                visible_if=given,
+                choices={
+                    "head": ("户主", "Head"),
+                    "member": ("家庭成员", "Member of the home"),
+                    "proxy": ("代领人", "Somebody in their place"),
+                },
+            ),
+            question(
+                "text",
+                "recipient_name",
+                "领取人姓名",
+                "Name of who received it",
+                visible_if=by_somebody_else,
+                max_length=40,
+            ),
+            question(
+                "text",
+                "recipient_relation",
+                "代领人与户主关系",
+                "Relation to the head",
+                visible_if=equals("given_to", "proxy"),
+                max_length=40,
+            ),
+            question("yes_no", "given_as_agreed", "是否按应发数额发放", "As much as agreed", visible_if=given),
+            question(
+                "text",
+                "given_quantity",
+                "实发数额",
+                "How much instead",
+                visible_if=is_no("given_as_agreed"),
+                hint=("只写数字，单位同上方应发数额", "The number alone, in the unit of what was agreed"),
+                max_length=14,
+            ),
+            question(
+                "choice",
+                "signed_how",
+                "签收方式",
+                "Signed by",
+                visible_if=given,
+                choices={"signature": ("签名", "Signature"), "thumb": ("手印（拍照）", "Thumb print (photo)")},
+            ),
+            question(
+                "signature",
+                "sign_recipient",
+                "领取人签名",
+                "Signature of who received it",
+                visible_if=equals("signed_how", "signature"),
+                minimum=1,
+                maximum=1,
+            ),
+            question(
+                "photo",
+                "photo_thumb",
+                "手印照片",
+                "Photo of the thumb print",
+                visible_if=equals("signed_how", "thumb"),
+                minimum=1,
+                maximum=1,
+            ),
+            question("photo", "photo_handout", "发放现场照片", "Photo on the spot", required=False, maximum=3),
         ),
     )

@@ -30,6 +30,7 @@ const FACT_NAMES: Record<string, Message> = {
   count: ['数量', 'Count'],
   codes: ['类别', 'Codes'],
   line: ['业务编号', 'Line'],
+  record: ['手机登记', 'Record'],
   app: ['端', 'App'],
   again: ['重新打印', 'Printed again'],
   agreed: ['一致', 'Agreed'],

@@ -125,6 +125,7 @@ export const SETTING_NAMES: Record<string, Message> = {
   'certificate.months': ['低保证有效期', 'A certificate is valid for'],
   'certificate.renewed': ['到期的低保证自动延续', 'A certificate that expires is renewed'],
   'roster.needs_certificate': ['发放须有有效低保证', 'A payment needs a valid certificate'],
+  'aid.handout_days': ['核准后几天内由手机发放（0 为只在工作台）', 'Days to hand out by phone (0: at the desk alone)'],
   'aid.kinds': ['救助台账的种类', 'Kinds of linked aid'],
   'roster.programs': ['发放项目', 'Programs that are paid'],
   'roster.bank_forms': ['银行文件格式', 'Forms of bank files'],

@@ -21,6 +21,8 @@ export interface VisitForm {
   /** Errors at a pointer or below it; empty until errors are shown. */
   errorsAt(pointer: string): AnswerError[];
   change(): void;
+  /** Who is to sign, where an answer says so; offered first. */
+  signer?(): string;
 }
 
 export const VISIT_FORM: InjectionKey<VisitForm> = Symbol('form');

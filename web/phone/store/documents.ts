@@ -48,6 +48,8 @@ export type Evidence = Written<Omit<Schemas['EvidenceDocument'], 'visitId' | 'su
 };
 export type RecordKind = Schemas['RecordDocument']['kind'];
 export type Participant = Schemas['Participant'];
+/** A home of work that is done home by home. */
+export type TaskHome = Schemas['TaskHome'];
 export type Task = Omit<Schemas['ServedTask'], Bookkeeping>;
 /** Work beside the visits; `WorkRecord`, since TypeScript has a `Record` of its own. */
 export type WorkRecord = Written<Schemas['RecordDocument']> & {

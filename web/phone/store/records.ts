@@ -1,7 +1,7 @@
 // Records of the work beside the visits: begun from a kind, kept as a draft at every keystroke, submitted like a visit.
 import { newId } from '@shared/ids.ts';
 import { database } from './database.ts';
-import type { Checklist, RecordKind, Task, WorkRecord } from './documents.ts';
+import type { Checklist, RecordKind, Task, TaskHome, WorkRecord } from './documents.ts';
 import { createDraftWriter } from './draftWriter.ts';
 import { localDatabase, putRecordDraft, type RecordDraft } from './localDatabase.ts';
 import { syncNow } from './sync.ts';
@@ -12,6 +12,8 @@ interface RecordKindFacts {
   peopleLeast?: number;
   /** It is about something that only a task names. */
   needsTask?: boolean;
+  /** One record for each home of its task. */
+  byHome?: boolean;
 }
 
 /** The kinds that this app knows, in the order of its list. */
@@ -19,6 +21,7 @@ export const RECORD_KINDS: Record<RecordKind, RecordKindFacts> = {
   publicity: {},
   meeting: { peopleLeast: 3 },
   posting: { needsTask: true },
+  handout: { needsTask: true, byHome: true },
 };
 
 export function isRecordKind(kind: string): kind is RecordKind {
@@ -34,6 +37,7 @@ export async function startRecord(
   { kind, code, version }: Checklist,
   areaCode: string,
   task: Task | null = null,
+  begun: { home: TaskHome; answers: WorkRecord['answers'] } | null = null,
 ): Promise<RecordDraft> {
   const record: WorkRecord = {
     id: newId(),
@@ -43,14 +47,14 @@ export async function startRecord(
     state: 'draft',
     areaCode: task?.areaCode ?? areaCode,
     taskId: task?.id ?? null,
-    subjectKind: task?.subjectKind ?? null,
-    subjectId: task?.subjectId ?? null,
+    subjectKind: begun?.home.subjectKind ?? task?.subjectKind ?? null,
+    subjectId: begun?.home.id ?? task?.subjectId ?? null,
     startedAt: new Date().toISOString(),
     endedAt: null,
     fix: null,
     noFixReason: '',
     people: [],
-    answers: {},
+    answers: { ...begun?.answers },
     photos: [],
   };
   return keep(record, false);

@@ -1,0 +1,220 @@
+"""Handouts recorded on a phone become lines of the ledger once, and nothing of what phones say is lost."""
+
+import pytest
+from sqlalchemy import func, select, update
+
+from server.aid.phone_records import judge_record
+from server.core.clock import utc_now
+from server.core.database import open_session
+from server.core.ids import new_id
+from server.models.aid import AidLine, AidLineRecord
+from server.models.cases import RelativeOnStaff
+from server.models.households import Caseload
+from server.models.people import Staff, StaffRole
+from server.models.records import Record
+from server.records.handouts import DueLine, find_signature, read_given
+from server.sync_feed.publish import publish_tasks_of_homes
+from tests.makers.aid import AidOffice, to_head
+from tests.makers.cases import VILLAGE
+from tests.makers.records import find_handout_task, make_handout, push_record
+
+
+@pytest.mark.parametrize(
+    ("batch", "line", "stands", "is_given", "outcome"),
+    [
+        ("released", "planned", False, True, "entered"),
+        ("released", "not_handed_out", False, True, "entered"),
+        ("released", "planned", False, False, "entered"),
+        ("released", "handed_out", False, True, "repeated"),
+        ("closed", "handed_out", False, True, "repeated"),
+        ("released", "handed_out", False, False, "overtaken"),
+        ("released", "handed_out", True, True, "entered"),
+        ("released", "handed_out", True, False, "contrary"),
+        ("closed", "handed_out", True, True, "late"),
+        ("closed", "not_handed_out", False, True, "late"),
+        ("released", "left_out", False, True, "late"),
+        ("released", "taken_back", True, True, "late"),
+    ],
+)
+def test_what_becomes_of_a_record_depends_on_what_the_ledger_says(batch, line, stands, is_given, outcome):
+    assert judge_record(batch, line, stands=stands, is_given=is_given) == outcome
+
+
+def test_another_quantity_is_exact_and_money_never_more_than_agreed():
+    coal, money = (
+        DueLine(VILLAGE, is_money=False, planned_milli=3000, planned_fen=None),
+        DueLine(VILLAGE, is_money=True, planned_milli=None, planned_fen=300_00),
+    )
+
+    def read(line, text):
+        return read_given(line, {"given_quantity": text})
+
+    assert [read(coal, text) for text in ("2.5", "0.005", "4", "0", "1.2345", "一吨", None)] == [
+        2500, 5, 4000, None, None, None, None,
+    ]  # fmt: skip
+    assert [read(money, text) for text in ("300", "299.99", "300.01", "12.345", "-1")] == [
+        300_00, 299_99, None, None, None,
+    ]  # fmt: skip
+
+
+def test_only_a_picture_that_the_signed_document_lists_is_a_signature():
+    listed = [("aa-1", "11" * 32)]
+    signed = {"sign_recipient": [{"evidenceId": "AA-1"}]}
+    assert find_signature(signed, listed) == "11" * 32
+    assert find_signature({"signed_how": "thumb", "photo_thumb": ["aa-1"]}, listed) == "11" * 32
+    assert find_signature(signed, []) is None
+    assert find_signature({"signed_how": "thumb", **signed}, listed) is None
+
+
+@pytest.fixture
+async def handing(office, phone, services):
+    """The officers, and a batch of coal for three homes that the phone's caseworker holds in one village."""
+    aid = AidOffice.of(await office.person("town_officer"), await office.person("county_officer"))
+    homes = sorted((await phone.pull("households")).values(), key=lambda home: home["number"])
+    village = next(home["areaCode"] for home in homes if home["areaCode"].startswith(VILLAGE[:9]))
+    ids = [home["id"] for home in homes if home["areaCode"] == village][:3]
+    batch = await aid.released("temporary", areaCode=village, householdIds=ids, eachFen=200_00, cause="illness")
+    return aid, batch
+
+
+async def share(services, household_ids):
+    """A colleague from elsewhere holds these homes too."""
+    held = select(Caseload.staff_id).where(Caseload.household_id.in_(household_ids))
+    async with open_session(services.sessions) as session:
+        login, staff_id = (
+            await session.execute(
+                select(Staff.login, Staff.id)
+                .join(StaffRole, StaffRole.staff_id == Staff.id)
+                .where(StaffRole.role == "caseworker", Staff.id.not_in(held))
+                .limit(1)
+            )
+        ).one()
+        session.add(StaffRole(staff_id=staff_id, role="caseworker", area_code=VILLAGE[:9]))
+        session.add_all(Caseload(household_id=home, staff_id=staff_id) for home in household_ids)
+    return login
+
+
+async def test_two_phones_and_the_desk_hand_a_home_out_once(handing, phone, system, services):
+    aid, batch = handing
+    task = await find_handout_task(phone)
+    assert [(home["state"], home["fen"]) for home in task["homes"]] == [("waiting", 200_00)] * 3
+    first, second, third = task["homes"]
+    kits = [
+        await make_handout(phone, task, first),
+        await make_handout(
+            phone, task, second, given_to="proxy", recipient_name="吴麦青", recipient_relation="邻居",
+            given_as_agreed=False, given_quantity="150.5",
+        ),
+    ]  # fmt: skip
+    for kit in kits:
+        await push_record(phone, kit)
+        assert await phone.push("records", kit.record) == []
+    await system.run_jobs()
+    lines = {line["id"]: line for line in await aid.lines(batch)}
+    assert [(lines[home["id"]]["state"], lines[home["id"]]["givenFen"]) for home in task["homes"]] == [
+        ("handed_out", 200_00), ("handed_out", 150_50), ("planned", None),
+    ]  # fmt: skip
+    assert (lines[second["id"]]["recipientName"], lines[second["id"]]["relation"]) == ("吴麦青", "邻居")
+    assert lines[first["id"]]["recordId"] == kits[0].record["id"]
+    async with services.sessions() as session:
+        sha256 = await session.scalar(select(AidLine.signature_sha256).where(AidLine.id == first["id"]))
+    assert sha256 == kits[0].evidence[0]["sha256"]
+
+    # A second record of the home, and one of a home that the desk handed out meanwhile, are no second handout.
+    assert (await aid.hand_out(batch, to_head(lines[third["id"]]))).status_code == 200
+    again = [await make_handout(phone, task, home) for home in (first, third)]
+    for kit in again:
+        await push_record(phone, kit)
+    await system.run_jobs()
+    held = await phone.pull("records")
+    assert [held[kit.record["id"]]["server"]["outcome"] for kit in (*kits, *again)] == [
+        "entered", "entered", "repeated", "repeated",
+    ]  # fmt: skip
+    assert (await aid.show(batch))["givenFen"] == 200_00 + 150_50 + 200_00
+    assert [finding["code"] for finding in await aid.findings(batch)] == ["recorded_again"] * 2
+    assert {home["state"] for home in (await find_handout_task(phone))["homes"]} == {"given"}
+
+    path = f"/desk/v1/aid-batches/{batch['id']}"
+    records = (await aid.town.http.get(f"{path}/phone-records")).json()["items"]
+    assert [(record["outcome"], record["signature"]) for record in records] == [
+        ("repeated", "verified"), ("repeated", "verified"), ("entered", "verified"), ("entered", "verified"),
+    ]  # fmt: skip
+    (village,) = (await aid.town.http.get(f"{path}/villages")).json()
+    assert (village["waiting"], village["given"], village["byPhone"], bool(village["caseworkers"])) == (0, 3, 2, True)
+    for name in ("phone-records", "villages"):
+        assert (await aid.town.http.get(f"{path}/{name}/export")).status_code == 200
+    # Closed by the desk once the findings are judged, the task leaves the phone.
+    await aid.judge(batch)
+    assert (await aid.act(aid.town, batch, "close")).status_code == 200
+    assert all(item["kind"] != "handout" for item in (await phone.pull("tasks")).values())
+
+
+async def test_an_amendment_changes_what_was_given_and_never_into_nothing(handing, phone, system):
+    aid, batch = handing
+    task = await find_handout_task(phone)
+    kit = await make_handout(phone, task, task["homes"][0])
+    await push_record(phone, kit)
+    await system.run_jobs()
+
+    async def amend(**answers):
+        held = (await phone.pull("records"))[kit.record["id"]]
+        amendment = {"reason": "数额写错", "amendedAt": utc_now().isoformat()}
+        changed = kit.record | {"answers": kit.record["answers"] | answers, "amendment": amendment}
+        assert await phone.push("records", changed, assumed=held) == []
+        await system.run_jobs()
+        (line,) = await aid.lines(batch, state="handed_out")
+        return line["givenFen"], [finding["code"] for finding in await aid.findings(batch)]
+
+    assert await amend(given_as_agreed=False, given_quantity="120") == (120_00, ["amended_on_phone"])
+    not_given = {"given_outcome": "not_handed_out", "not_given_reason": "记错人家"}
+    assert await amend(**not_given) == (120_00, ["amended_not_given"])
+
+
+async def test_only_homes_in_hand_are_listed_and_follow_whoever_holds_them(handing, phone, system, services):
+    del handing
+    task = await find_handout_task(phone)
+    first, second, third = task["homes"]
+    colleague = await system.sign_in(await share(services, [first["householdId"]]), "caseworker")
+    async with open_session(services.sessions) as session:
+        await session.execute(
+            update(Caseload)
+            .where(Caseload.household_id == second["householdId"], Caseload.staff_id == phone.id)
+            .values(revoked_at=utc_now())
+        )
+        name = await session.scalar(select(Staff.name).where(Staff.id == phone.id))
+        session.add(
+            RelativeOnStaff(
+                id=new_id(), household_id=third["householdId"], name=name, office="民政办", relation="弟",
+                declared_on=utc_now().date(),
+            )
+        )  # fmt: skip
+        await publish_tasks_of_homes(session, [first["householdId"]])
+    (mine,), (theirs,) = [(await find_handout_task(person))["homes"] for person in (phone, colleague)]
+    assert mine["id"] == theirs["id"] == first["id"]
+    refused = await make_handout(phone, task, third)
+    [returned] = await phone.push("records", refused.record)
+    assert returned["server"]["problem"]["en"]["code"] == "record.subject_unknown"
+    # Both at once: one stands, the other is before a person.
+    kits = [await make_handout(person, task, first) for person in (phone, colleague)]
+    await push_record(phone, kits[0])
+    await push_record(colleague, kits[1])
+    await system.run_jobs()
+    async with services.sessions() as session:
+        outcomes = list(await session.scalars(select(AidLineRecord.outcome).order_by(AidLineRecord.outcome)))
+        assert await session.scalar(select(func.count()).select_from(Record)) == 2
+    assert outcomes == ["entered", "repeated"]
+
+
+async def test_one_signature_under_two_homes_and_a_handout_without_one_are_seen(handing, phone, system):
+    aid, batch = handing
+    task = await find_handout_task(phone)
+    kits = [await make_handout(phone, task, home, picture=b"\xff\xd8same") for home in task["homes"][:2]]
+    for kit in kits:
+        assert await phone.push("evidence", *kit.evidence) == []
+        assert await phone.push("records", kit.record) == []
+    unsigned = await make_handout(phone, task, task["homes"][2])
+    unsigned.record["photos"] = []
+    [returned] = await phone.push("records", unsigned.record)
+    assert [fault["pointer"] for fault in returned["server"]["problem"]["zh"]["errors"]] == ["/answers/sign_recipient"]
+    await system.run_jobs()
+    assert [finding["code"] for finding in await aid.findings(batch)] == ["same_signature"] * 2
