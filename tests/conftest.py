@@ -18,6 +18,8 @@ import pytest
 from argon2 import PasswordHasher
 from litestar import Litestar
 from litestar.datastructures import State
+from sqlalchemy import Engine
+from sqlalchemy.util import LRUCache
 
 import server.worker  # noqa: F401  importing registers every task
 from server.app import create_app
@@ -52,6 +54,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 SECRETS = keys.generate_keys()
 # Of memory that must be free for a worker's databases; they take about 200 MB.
 ROOM_BYTES = 2 << 30
+FIRST_ENGINE: list[Engine] = []
 S3_KEY, S3_SECRET = "zoufangtest", "zoufang-test-secret"
 # Argon2 is slow by design, and these tests sign in a thousand times; the cost stands in each hash.
 passwords._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -174,8 +177,18 @@ def settings_of(url: str, s3: EmbeddedS3) -> Settings:
     )
 
 
+def share_compiled(engine: Engine) -> None:
+    """Give every test's engine the first one's dialect and cache: a statement is compiled once, not once a test."""
+    if not FIRST_ENGINE:
+        FIRST_ENGINE.append(engine)
+        engine._compiled_cache = LRUCache(10_000)
+    (first,) = FIRST_ENGINE
+    engine.dialect, engine._compiled_cache = first.dialect, first._compiled_cache
+
+
 async def hold_services(settings: Settings) -> AsyncIterator[Services]:
     async with open_services(settings) as opened:
+        share_compiled(opened.engine.sync_engine)
         stub = httpx.ASGITransport(create_stub())
         wechat = Wechat(settings.wechat_base_url, "wx-demo", "demo", transport=stub, pauses_s=(0, 0))
         service = Wechat(settings.wechat_base_url, SERVICE_APP_ID, SERVICE_SECRET, transport=stub, pauses_s=(0, 0))

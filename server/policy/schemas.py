@@ -56,6 +56,9 @@ Severity = Literal["info", "notice", "warning", "critical", "off"]
 
 SETTING_TYPES: dict[str, Any] = {
     "office.hotline": Annotated[str, Meta(max_length=40, pattern="^[0-9 +-]*$")],
+    "resident.opinion_before_decision": bool,
+    "remedy.reconsideration_days": Days,
+    "remedy.lawsuit_months": Annotated[int, Meta(ge=1, le=24)],
     "visit.unordered_kinds": Annotated[list[VisitKind], Meta(max_length=len(VISIT_KINDS))],
     "visit.home_radius_m": Metres,
     "visit.partner_distance_m": Metres,

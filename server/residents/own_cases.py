@@ -13,7 +13,7 @@ from server.benefits.changes import decided_calculation
 from server.cases.actions import TakeStep, take_step
 from server.cases.change_reports import ReportedChange, list_case_changes
 from server.cases.loading import load_case
-from server.cases.notices import NoticeLine, list_notices
+from server.cases.notices import NoticeLine, issuing_office, list_notices
 from server.cases.papers import PaperLine, list_papers
 from server.cases.periodic_proofs import ProofLine, list_case_proofs
 from server.cases.workflow import INTERNAL_STEPS, STATE_INFO, TRANSITIONS
@@ -21,10 +21,13 @@ from server.core.access import Caller, readable
 from server.core.http import LongText, RequestBody, ResponseBody
 from server.core.working_days import day_of
 from server.models.cases import CLOSED_STATES, CaseDeadline, CaseEvent, CaseFile
-from server.models.households import Assignment, Caseload
+from server.models.households import Assignment, Caseload, Household
 from server.models.people import Staff
 from server.models.postings import Posting, PostingEntry
 from server.models.review import SpotCheck
+from server.policy.resolver import load_policy_values
+from server.residents.remedies import Remedies, load_remedies
+from server.workload.unordered_kinds import HOTLINE
 
 
 class TimelineStep(ResponseBody):
@@ -36,12 +39,24 @@ class TimelineStep(ResponseBody):
 
 
 class NextStep(ResponseBody):
-    """`certain` is false when `by` lies beyond the published calendar. `by` is null when no deadline runs."""
+    """`by` is the office's own deadline, or null when none runs; `is_late` when it has passed.
+
+    `certain` is false when `by` lies beyond the published calendar.
+    """
 
     zh: str
     en: str
     by: date | None
     certain: bool
+    is_late: bool
+
+
+class Office(ResponseBody):
+    """Who handles a case: the office, its telephone (empty where none is written), and who took it on."""
+
+    name: str
+    phone: str
+    handler: str | None
 
 
 class CaseStatus(ResponseBody):
@@ -97,6 +112,12 @@ class OwnCase(ResponseBody):
     """
 
     status: CaseStatus
+    applicant: str
+    office: Office
+    # Why it was decided so, in the officer's words; empty without a decision.
+    decision_reason: str
+    # Null without a decision.
+    remedies: Remedies | None
     stages: list[Stage]
     papers: list[PaperLine]
     missing_papers: int
@@ -149,6 +170,24 @@ async def load_statuses(session: AsyncSession, cases: list[CaseFile], today: dat
     return [_status(case, steps.get(case.id, []), deadlines, amounts.get(case.id), today) for case in cases]
 
 
+# Steps whose written decision a household can challenge.
+_DECISIONS = frozenset({"not_accepted", "refused", "confirmed", "amount_changed", "stopped", "came_back"})
+
+
+def _last_decision(timeline: list[TimelineStep]) -> TimelineStep | None:
+    return next((step for step in reversed(timeline) if step.step in _DECISIONS), None)
+
+
+def _delivered_on(timeline: list[TimelineStep]) -> date | None:
+    """Return the day the last decision was delivered, or null while nothing says that it was."""
+    for step in reversed(timeline):
+        if step.step in _DECISIONS:
+            return None
+        if step.step == "notice_delivered":
+            return day_of(step.at)
+    return None
+
+
 def _reason_of(event: CaseEvent) -> str:
     """Return what the officer wrote, and why the decision differs from what a visit found."""
     reasons = (event.facts.get("reason", ""), event.facts.get("differenceReason", ""))
@@ -168,6 +207,12 @@ def _status(
     is_decided = case.state in _DECIDED
     # An imported case may have an amount and no decision of this system.
     amount_fen = amount_to_show(amounts.spans, today) if amounts else case.amount_fen
+    zh, en = (info.next_zh, info.next_en)
+    if case.state == "refused" and _delivered_on(timeline):
+        zh, en = (
+            "理由已书面告知；不服的，可以在期限内提出",
+            "You were told why; there is a time in which you may object",
+        )
     return CaseStatus(
         id=case.id,
         application_number=case.number,
@@ -180,10 +225,11 @@ def _status(
         paid_from=case.paid_from if is_decided and amount_fen is not None else None,
         stopped_from=case.stopped_from,
         next=NextStep(
-            zh=info.next_zh,
-            en=info.next_en,
+            zh=zh,
+            en=en,
             by=deadline.due_on if deadline else None,
             certain=deadline.certain if deadline else True,
+            is_late=deadline is not None and deadline.due_on < today,
         ),
         timeline=timeline,
         amounts=amounts.spans if amounts else [],
@@ -210,8 +256,15 @@ async def load_own_case(session: AsyncSession, caller: Caller, case_id: UUID, no
     calculations = await list_calculations(session, case) if decided else []
     status = (await load_statuses(session, [case], day_of(now)))[0]
     papers = await list_papers(session, case)
+    decision = _last_decision(status.timeline)
     return OwnCase(
         status=status,
+        applicant=(await session.get_one(Household, case.household_id)).head_name,
+        office=await _load_office(session, case, day_of(now)),
+        decision_reason=decision.reason if decision else "",
+        remedies=await load_remedies(session, case, _delivered_on(status.timeline), day_of(decision.at))
+        if decision
+        else None,
         stages=_stages(status),
         papers=papers,
         missing_papers=sum(paper.state in {"missing", "returned"} for paper in papers) if _is_open(case) else 0,
@@ -224,6 +277,24 @@ async def load_own_case(session: AsyncSession, caller: Caller, case_id: UUID, no
         may_withdraw=_can_take_step(case, "withdrawn"),
         may_report=_can_take_step(case, "change_reported"),
     )
+
+
+_WITH_DECIDER = frozenset({"county", "confirmed", "refused"})
+# What is done at the counter, by whoever handles the case.
+_COUNTER_STEPS = frozenset({"applied", "materials", "accepted", "not_accepted"})
+
+
+async def _load_office(session: AsyncSession, case: CaseFile, today: date) -> Office:
+    settings = await load_policy_values(session, case.area_code, today, [HOTLINE])
+    handler = await session.scalar(
+        select(Staff.name)
+        .join(CaseEvent, CaseEvent.actor_id == Staff.id)
+        .where(CaseEvent.case_id == case.id, CaseEvent.step.in_(_COUNTER_STEPS), Staff.disabled_at.is_(None))
+        .order_by(CaseEvent.at.desc(), CaseEvent.id.desc())
+        .limit(1)
+    )
+    name = await issuing_office(session, case, is_decision=case.state in _WITH_DECIDER)
+    return Office(name=name, phone=settings.get(HOTLINE, ""), handler=handler)
 
 
 _STAGES: tuple[tuple[str, str, frozenset[str]], ...] = (

@@ -13,20 +13,24 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.loading import load_case
-from server.checklists.template import Column, Template, iter_questions
+from server.checklists.template import Column, Question, Template, iter_questions
 from server.checklists.wording import RenderedRow, render_rows
 from server.core.access import Caller
 from server.core.clock import CHINA
 from server.core.http import ResponseBody
-from server.models.cases import CaseEvent, CaseFile
+from server.models.cases import CLOSED_STATES, CaseEvent, CaseFile
 from server.models.checklists import ChecklistTemplate
 from server.models.households import Household, HouseholdMember
 from server.models.people import Staff
 from server.models.visits import Visit, VisitInvestigator
+from server.policy.resolver import load_policy_values
 from server.visits.answers import read_asked_answers
 
 _VISIBLE_KINDS = ("intake", "review")
 _VISIBLE_STATES = ("submitted", "amended", "under_review", "accepted", "escalated")
+# What the investigators think, in the shipped checklists; an office's own forms say it by what a question feeds.
+_OPINIONS = frozenset({"conclusion", "opinion", "proposal"})
+OPINION_SETTING = "resident.opinion_before_decision"
 # Photos, signatures and positions are not part of this view.
 _HIDDEN_KINDS = frozenset({"photo", "signature", "geopoint"})
 
@@ -92,6 +96,7 @@ async def list_recorded_visits(session: AsyncSession, caller: Caller, case_id: U
     household = await session.get_one(Household, case.household_id)
     members = await _load_members(session, case)
     member_names = {str(member.id): member.name for member in members}
+    shows_opinion = await _shows_opinion(session, case)
     return [
         RecordedVisit(
             id=visit.id,
@@ -99,12 +104,23 @@ async def list_recorded_visits(session: AsyncSession, caller: Caller, case_id: U
             started_at=visit.started_at,
             visitors=names.get(visit.id, []),
             answers=_recorded_answers(
-                msgspec.convert(body, Template), read_asked_answers(visit, body, household, members), member_names
+                msgspec.convert(body, Template),
+                read_asked_answers(visit, body, household, members),
+                member_names,
+                shows_opinion=shows_opinion,
             ),
             stance=stances.get(str(visit.id)),
         )
         for visit, body in rows
     ]
+
+
+async def _shows_opinion(session: AsyncSession, case: CaseFile) -> bool:
+    """The investigators' opinion is shown with the decision, before it only where the area wants that."""
+    if case.decided_on is not None or case.state in CLOSED_STATES:
+        return True
+    settings = await load_policy_values(session, case.area_code, case.rules_on, [OPINION_SETTING])
+    return bool(settings.get(OPINION_SETTING))
 
 
 def visible_visits(case: CaseFile) -> list[Any]:
@@ -154,7 +170,7 @@ async def load_stances(
 
 
 def _recorded_answers(
-    template: Template, answers: dict[str, Any], member_names: dict[str, str]
+    template: Template, answers: dict[str, Any], member_names: dict[str, str], *, shows_opinion: bool
 ) -> list[RecordedAnswer]:
     return [
         RecordedAnswer(
@@ -166,8 +182,14 @@ def _recorded_answers(
             rows=[_recorded_row(row) for row in render_rows(question, answers[question.id], member_names)],
         )
         for question in iter_questions(template)
-        if question.id in answers and question.kind not in _HIDDEN_KINDS
+        if question.id in answers
+        and question.kind not in _HIDDEN_KINDS
+        and (shows_opinion or not _is_opinion(question))
     ]
+
+
+def _is_opinion(question: Question) -> bool:
+    return question.id in _OPINIONS or question.feeds == "recommendation"
 
 
 def _answer_value(question: Column, value: Any) -> Any:

@@ -248,7 +248,23 @@ async def test_an_application_that_is_refused_and_appealed(office):
     await done(town, case_id, "opinion_refuse", reason="名下有营运车辆")
     refused_case = await done(county, case_id, "refused", reason="名下有营运车辆一辆")
     assert [deadline["kind"] for deadline in refused_case["deadlines"]] == ["notice"]
+    own_path = f"/resident/v1/cases/{case_id}"
+    own = (await resident.http.get(own_path)).json()
+    assert (own["decisionReason"], own["applicant"]) == ("名下有营运车辆一辆", refused_case["headName"])
+    assert own["office"]["name"].endswith("民政局")
+    assert own["remedies"] == {
+        "deliveredOn": None, "reconsiderationDays": 60, "reconsiderationUntil": None,
+        "lawsuitMonths": 6, "lawsuitUntil": None,
+    }  # fmt: skip
+    assert (own["status"]["next"]["by"], own["status"]["next"]["isLate"]) == (
+        refused_case["deadlines"][0]["dueOn"],
+        False,
+    )
     await done(town, case_id, "notice_delivered", delivery="邮寄挂号")
+    own = (await resident.http.get(own_path)).json()
+    assert own["remedies"]["reconsiderationUntil"] == days.in_days(60).isoformat()
+    assert (own["status"]["next"]["by"], own["status"]["next"]["isLate"]) == (None, False)
+    assert "已书面告知" in own["status"]["next"]["zh"]
     sheet = await resident.http.get(f"/resident/v1/cases/{case_id}/notices/refused")
     assert "名下有营运车辆一辆" in words(sheet.content)
     appeal = {"kind": "appeal", "caseId": case_id, "text": "车辆三年前已报废，请复核"}

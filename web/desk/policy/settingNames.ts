@@ -3,6 +3,12 @@ import type { Message } from '@shared/i18n.ts';
 
 export const SETTING_NAMES: Record<string, Message> = {
   'office.hotline': ['办公室服务电话', 'The office’s hotline'],
+  'remedy.reconsideration_days': ['申请行政复议的期限（日）', 'Days to ask for reconsideration'],
+  'remedy.lawsuit_months': ['提起行政诉讼的期限（月）', 'Months to go to court'],
+  'resident.opinion_before_decision': [
+    '决定前向家庭公开调查人意见',
+    'Household reads the investigators’ opinion before a decision',
+  ],
   'visit.unordered_kinds': ['可不经安排自行发起的走访', 'Kinds of visit that need no order'],
   'visit.home_radius_m': ['定位距住址允许半径', 'Radius around the home'],
   'visit.partner_distance_m': ['两名调查人员允许相距', 'Investigators apart at most'],
