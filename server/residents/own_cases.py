@@ -52,7 +52,10 @@ class NextStep(ResponseBody):
 
 
 class Office(ResponseBody):
-    """Who handles a case: the office, its telephone (empty where none is written), and who took it on."""
+    """Who handles a case: the office, its telephone (empty where none is written), and who took it on.
+
+    `handler` is null while the case lies with the office that decides, whose staff a household does not meet.
+    """
 
     name: str
     phone: str
@@ -286,6 +289,7 @@ _COUNTER_STEPS = frozenset({"applied", "materials", "accepted", "not_accepted"})
 
 async def _load_office(session: AsyncSession, case: CaseFile, today: date) -> Office:
     settings = await load_policy_values(session, case.area_code, today, [HOTLINE])
+    is_decider = case.state in _WITH_DECIDER
     handler = await session.scalar(
         select(Staff.name)
         .join(CaseEvent, CaseEvent.actor_id == Staff.id)
@@ -293,8 +297,8 @@ async def _load_office(session: AsyncSession, case: CaseFile, today: date) -> Of
         .order_by(CaseEvent.at.desc(), CaseEvent.id.desc())
         .limit(1)
     )
-    name = await issuing_office(session, case, is_decision=case.state in _WITH_DECIDER)
-    return Office(name=name, phone=settings.get(HOTLINE, ""), handler=handler)
+    name = await issuing_office(session, case, is_decision=is_decider)
+    return Office(name=name, phone=settings.get(HOTLINE, ""), handler=None if is_decider else handler)
 
 
 _STAGES: tuple[tuple[str, str, frozenset[str]], ...] = (
