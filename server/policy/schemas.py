@@ -100,6 +100,8 @@ SETTING_TYPES: dict[str, Any] = {
         Meta(max_length=500),
     ],
     "photo.screen_ratio": Annotated[float, Meta(gt=1, le=4)],
+    "photo.screen_ratio_most": Annotated[float, Meta(gt=1, le=4)],
+    "photo.screen_short_px": Annotated[int, Meta(ge=1, le=5000)],
     "photo.late_hours": Annotated[int, Meta(ge=0, le=8760)],
     "photo.fewest": Annotated[int, Meta(ge=0, le=50)],
     "review.undo_s": Annotated[int, Meta(ge=0, le=3600)],

@@ -146,17 +146,20 @@ def edited(context: CheckContext) -> DetectedFindings:
 
 
 def like_a_screenshot(context: CheckContext) -> DetectedFindings:
-    """Report photos without a camera model that have the shape of a phone screen: a screenshot or a crop.
+    """Report photos without a camera model that have the size and shape of a phone screen: a screenshot or a crop.
 
-    Older screens have the shape of camera photos: those also need a border of one colour.
+    Older screens have the shape of camera photos: those also need a border of one colour. What is longer or smaller
+    than any screen, such as a strip cut from a picture, is none.
     """
     sizes = {tuple(size) for size in context.setting("photo.screen_sizes")}
-    ratio = context.setting("photo.screen_ratio")
+    least, most = context.setting("photo.screen_ratio"), context.setting("photo.screen_ratio_most")
+    smallest = context.setting("photo.screen_short_px")
     for photo in context.photos:
         short, long = sorted((photo.facts.get("width") or 0, photo.facts.get("height") or 0))
         if not short or photo.facts.get("cameraModel") or _is_signature(context, photo):
             continue
-        if long / short >= ratio or ((short, long) in sizes and photo.has_frame):
+        is_long = short >= smallest and least <= long / short <= most
+        if is_long or ((short, long) in sizes and photo.has_frame):
             yield photo.evidence.id, {"width": photo.facts["width"], "height": photo.facts["height"]}
 
 

@@ -485,9 +485,9 @@ CHECKS: tuple[Check, ...] = (
         "photos",
         "notice",
         photos.like_a_screenshot,
-        ("photo.screen_sizes", "photo.screen_ratio"),
-        "照片（{width}×{height}）没有相机型号，长宽像手机屏幕，可能是截屏或裁剪过",
-        "The photo ({width}×{height}) names no camera and has the shape of a phone screen: a screenshot or crop?",
+        ("photo.screen_sizes", "photo.screen_ratio", "photo.screen_ratio_most", "photo.screen_short_px"),
+        "照片（{width}×{height}）没有相机型号，大小和长宽像手机屏幕，可能是截屏或裁剪过",
+        "The photo ({width}×{height}) names no camera but the size and shape of a phone screen: a screenshot, a crop?",
     ),
     Check(
         "photo.too_few",

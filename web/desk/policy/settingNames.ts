@@ -47,6 +47,8 @@ export const SETTING_NAMES: Record<string, Message> = {
   'photo.editors': ['修图软件名单', 'Editing programs'],
   'photo.screen_sizes': ['常见屏幕尺寸', 'Screen sizes'],
   'photo.screen_ratio': ['疑似截屏的长宽比', 'Ratio of a screen'],
+  'photo.screen_ratio_most': ['疑似截屏的长宽比上限', 'Ratio of a screen at most'],
+  'photo.screen_short_px': ['疑似截屏的短边至少', 'Short side of a screen at least'],
   'photo.late_hours': ['照片最迟上传', 'Photo late after'],
   'photo.fewest': ['每次走访最少照片', 'Fewest photos'],
   'review.finding_days': ['每条疑点相当于等候（天）', 'A finding counts as waiting (days)'],
