@@ -24,6 +24,18 @@ _FIELD_FORMATS: dict[str, tuple[int, str | None]] = {
 """Maximum length in characters and pattern of each kind of template field."""
 
 
+_DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
+
+
+def shape_field(name: str, value: str) -> str:
+    """Return a value as the kind of its field wants it: a `time` has an hour, and a bare day lasts until its end."""
+    day = _DAY.fullmatch(value)
+    if day is None or not re.fullmatch(r"time\d+", name):
+        return value
+    year, month, of_month = (int(part) for part in day.groups())
+    return f"{year}年{month}月{of_month}日 23:59"
+
+
 class MessageInvalid(ValueError):
     """A message that WeChat would refuse for its format; it was not sent."""
 

@@ -9,7 +9,8 @@
 
 A subscribe message of the service account costs a consent (`/_stub/consent`), else 43101; a template message wants a
 follower (`/_stub/follow`), else 43004, and the same `client_msg_id` is taken once. Templates that begin with `bad` give
-40037, malformed openids 40003, fields that are too long 47003.
+40037, malformed openids 40003, pages that no mini-program has 41030, fields that are too long or of another form 47003:
+a `phrase` in Latin letters, a `time` without an hour.
 
 Events go to the address of `PUSH_URL` in the environment, signed and encrypted as WeChat does; without one they wait
 at `/_stub/events`.
@@ -30,7 +31,13 @@ PUSH_KEY = "ZGVtbyBrZXkgb2YgdGhlIHN0dWIgb2YgV2VDaGF0Li4"
 # Where `make run` and tests tell the stub to push to.
 PUSH_URL = "WECHAT_STUB_PUSH_URL"
 _ACCOUNT = "gh_demo"
-_LONGEST_FIELD = {"thing": 20, "phrase": 5, "name": 10, "character_string": 32}
+_LONGEST_FIELD = {"thing": 20, "phrase": 5, "name": 20, "character_string": 32}
+_FIELD_FORMS = {
+    "phrase": re.compile(r"[\u4e00-\u9fff]+"),
+    "name": re.compile(r"[\u4e00-\u9fff·]{1,10}|[^\u4e00-\u9fff0-9]{1,20}"),
+    "time": re.compile(r".*\d{1,2}:\d{2}.*"),
+    "date": re.compile(r"\d{4}\D.*"),
+}
 _SUFFIX = "[A-Za-z0-9_]+"
 Reply = dict[str, Any]
 
@@ -63,6 +70,8 @@ class MessageStub:
         if not self.is_mini_openid(openid):
             raise MessageRefused(40003)
         _check(message)
+        if not re.fullmatch(r"([a-z][A-Za-z0-9_]*/)*[A-Za-z0-9_]+(\?.*)?", str(message.get("page") or "index")):
+            raise MessageRefused(41030)
         _check_recipient(openid)
         number = self.take(message)
         self.report_sent("mini-program", openid, str(message["template_id"]), number)
@@ -209,8 +218,9 @@ def _check(message: Reply) -> None:
         raise MessageRefused(47003, " data is empty")
     for name, entry in data.items():
         value = entry.get("value") if isinstance(entry, dict) else None
-        longest = _LONGEST_FIELD.get(re.sub(r"[0-9]+$", "", name))
-        if not value or (longest is not None and len(str(value)) > longest):
+        kind = re.sub(r"[0-9]+$", "", name)
+        longest, form = _LONGEST_FIELD.get(kind, 100), _FIELD_FORMS.get(kind)
+        if not value or len(str(value)) > longest or (form is not None and not form.fullmatch(str(value))):
             raise MessageRefused(47003, f" data.{name}.value invalid")
 
 

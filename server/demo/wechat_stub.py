@@ -10,7 +10,9 @@
 
 `/wxa/business/getuserphonenumber` takes `phone-<11 digits>-<nonce>` under the same rules (and
 `busy-<k>-<11 digits>`, `error-<errcode>`); `countryCode` is a string after an even last digit and a number
-after an odd one, as both occur. `/cgi-bin/stable_token` returns the same token until 5 minutes before it expires.
+after an odd one, as both occur. `/cgi-bin/stable_token` returns the same token of an app until 5 minutes before it
+expires; `force_refresh` ends it, 20 times a day. A code or a token of one app is worth nothing with the other's. A
+person signs in 100 times a minute, then 45011.
 
 The web sign-in of a service account: `wechat_web_stub`. Messages of both apps and the events that are pushed:
 `wechat_message_stub`.
@@ -35,8 +37,9 @@ import msgspec
 
 from server.core.clock import utc_now
 from server.demo.sms_stub import SmsStub
+from server.demo.wechat_errors import ERRMSG
 from server.demo.wechat_message_stub import MessageRefused, MessageStub, push_events
-from server.demo.wechat_sdk_stub import SCRIPT
+from server.demo.wechat_sdk_stub import DEMO_TICKET, build_script
 from server.demo.wechat_web_stub import (
     SERVICE_APP_ID,
     SERVICE_SECRET,
@@ -48,9 +51,10 @@ from server.demo.wechat_web_stub import (
 
 DEMO_APP_ID = "wx-demo"
 DEMO_SECRET = "demo"  # noqa: S105  valid for this stub only
-DEMO_TICKET = "stub-ticket-of-the-js-sdk"
 CODE_LIFETIME_S = 300
 TOKEN_LIFETIME_S = 7200
+SIGN_INS_A_MINUTE = 100
+FORCED_TOKENS_A_DAY = 20
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -59,30 +63,6 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Reply = dict[str, Any]
 
 _SUFFIX = "[A-Za-z0-9_]+"
-_ERRMSG = {
-    -1: "system error",
-    40001: "invalid credential, access_token is invalid or not latest",
-    40002: "invalid grant_type",
-    40003: "invalid openid",
-    40013: "invalid appid",
-    40029: "invalid code",
-    40037: "invalid template_id",
-    40097: "invalid args",
-    40125: "invalid appsecret",
-    40163: "code been used",
-    40226: "code blocked",
-    41001: "access_token missing",
-    41008: "missing code",
-    42001: "access_token expired",
-    42003: "code expired",
-    43002: "require POST method",
-    43004: "require subscribe",
-    43101: "user refuse to accept the msg",
-    45009: "reach max api daily quota limit",
-    45011: "api minute-quota reach limit  must slower  retry next minute",
-    47001: "data format error",
-    47003: "argument invalid!",
-}
 
 
 def demo_openid(suffix: str) -> str:
@@ -114,7 +94,7 @@ def create_stub(
     """
     web = WebStub(clock, redirect_hosts, cache(list_demo_people))
     texts = SmsStub()
-    stub = _Stub({app_id: secret, SERVICE_APP_ID: SERVICE_SECRET}, clock, web, with_unionid=with_unionid)
+    stub = _Stub(app_id, {app_id: secret, SERVICE_APP_ID: SERVICE_SECRET}, clock, web, with_unionid=with_unionid)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -129,7 +109,7 @@ def create_stub(
                 await _send_json(send, 200, {"messages": texts.sent})
                 return
             if scope["path"] == "/open/js/jweixin-1.6.0.js":
-                await _send(send, 200, {"Content-Type": "text/javascript"}, SCRIPT.replace("TICKET", DEMO_TICKET))
+                await _send(send, 200, {"Content-Type": "text/javascript"}, build_script())
                 return
             if scope["path"] == "/connect/oauth2/authorize":
                 await _send_html(send, *web.authorize(scope["method"], raw_query, body))
@@ -147,6 +127,11 @@ class _Request(NamedTuple):
     body: bytes
 
 
+class _Token(NamedTuple):
+    app: str
+    ends_at: float
+
+
 class _WechatError(Exception):
     def __init__(self, errcode: int, detail: str = "") -> None:
         super().__init__(errcode, detail)
@@ -156,12 +141,20 @@ class _WechatError(Exception):
 
 class _Stub:
     def __init__(
-        self, secrets: dict[str, str], clock: Callable[[], float], web: WebStub, *, with_unionid: bool
+        self, mini_app: str, secrets: dict[str, str], clock: Callable[[], float], web: WebStub, *, with_unionid: bool
     ) -> None:
-        self.secrets, self.clock, self.web, self.with_unionid = secrets, clock, web, with_unionid
+        self.mini_app, self.secrets, self.clock, self.web, self.with_unionid = (
+            mini_app,
+            secrets,
+            clock,
+            web,
+            with_unionid,
+        )
         self.used_at: dict[str, float] = {}
         self.busy_counts: dict[str, int] = {}
-        self.tokens: dict[str, float] = {}
+        self.tokens: dict[str, _Token] = {}
+        self.sign_ins: dict[str, list[float]] = {}
+        self.forced: dict[str, list[float]] = {}
         self.sent = MessageStub(clock, is_demo_openid)
         self.numbers = itertools.count(1)
         self.tickets = 0
@@ -170,9 +163,13 @@ class _Stub:
             "/sns/oauth2/access_token": self.exchange_web_code,
             "/cgi-bin/stable_token": self.stable_token,
             "/wxa/business/getuserphonenumber": self.phone_number,
-            "/cgi-bin/message/subscribe/send": lambda request: self.send(request, self.sent.send_mini),
-            "/cgi-bin/message/subscribe/bizsend": lambda request: self.send(request, self.sent.send_subscription),
-            "/cgi-bin/message/template/send": lambda request: self.send(request, self.sent.send_template),
+            "/cgi-bin/message/subscribe/send": lambda request: self.send(request, mini_app, self.sent.send_mini),
+            "/cgi-bin/message/subscribe/bizsend": lambda request: self.send(
+                request, SERVICE_APP_ID, self.sent.send_subscription
+            ),
+            "/cgi-bin/message/template/send": lambda request: self.send(
+                request, SERVICE_APP_ID, self.sent.send_template
+            ),
             "/cgi-bin/ticket/getticket": self.jsapi_ticket,
             "/_stub/code": self.issue_code,
             "/_stub/web-code": self.issue_web_code,
@@ -196,7 +193,7 @@ class _Stub:
         try:
             return 200, self.routes[path](request)
         except _WechatError as error:
-            errmsg = _ERRMSG.get(error.errcode, "error") + error.detail
+            errmsg = ERRMSG.get(error.errcode, "error") + error.detail
             rid = f"{int(self.clock()):08x}-{next(self.numbers):08x}"
             return 200, {"errcode": error.errcode, "errmsg": f"{errmsg}, rid: {rid}"}
 
@@ -204,7 +201,10 @@ class _Stub:
         self.check_app(request.query)
         if request.query.get("grant_type") != "authorization_code":
             raise _WechatError(40002)
+        if request.query["appid"] != self.mini_app:
+            raise _WechatError(40029)
         suffix = self.redeem_code(request.query.get("js_code"), "demo", _SUFFIX)
+        _limit(self.sign_ins.setdefault(suffix, []), SIGN_INS_A_MINUTE, 60, self.clock(), 45011)
         session = {"session_key": _opaque_value(f"session/{suffix}/{self.clock()}"), "openid": demo_openid(suffix)}
         return session | ({"unionid": demo_unionid(suffix)} if self.with_unionid else {})
 
@@ -212,6 +212,8 @@ class _Stub:
         self.check_app(request.query)
         if request.query.get("grant_type") != "authorization_code":
             raise _WechatError(40002)
+        if request.query["appid"] != SERVICE_APP_ID:
+            raise _WechatError(40029)
         try:
             return self.web.exchange(request.query.get("code"))
         except CodeRefused as refused:
@@ -225,31 +227,37 @@ class _Stub:
         if body.get("grant_type") != "client_credential":
             raise _WechatError(40002)
         self.check_app(body)
-        now = self.clock()
-        for token, ends_at in self.tokens.items():
-            if ends_at - now > CODE_LIFETIME_S:
-                return {"access_token": token, "expires_in": int(ends_at - now)}
-        token = f"stub_{next(self.numbers)}_{_opaque_value(f'token/{now}')}"
-        self.tokens[token] = now + TOKEN_LIFETIME_S
-        return {"access_token": token, "expires_in": TOKEN_LIFETIME_S}
+        now, app = self.clock(), str(body["appid"])
+        mine = {value: token for value, token in self.tokens.items() if token.app == app}
+        if body.get("force_refresh") is True:
+            _limit(self.forced.setdefault(app, []), FORCED_TOKENS_A_DAY, 86_400, now, 45009)
+            for value in mine:
+                del self.tokens[value]
+            mine = {}
+        for value, token in mine.items():
+            if token.ends_at - now > CODE_LIFETIME_S:
+                return {"access_token": value, "expires_in": int(token.ends_at - now)}
+        value = f"stub_{next(self.numbers)}_{_opaque_value(f'token/{now}')}"
+        self.tokens[value] = _Token(app, now + TOKEN_LIFETIME_S)
+        return {"access_token": value, "expires_in": TOKEN_LIFETIME_S}
 
     def jsapi_ticket(self, request: _Request) -> Reply:
-        self.check_token(request.query)
+        self.check_token(request.query, SERVICE_APP_ID)
         if request.query.get("type") != "jsapi":
             raise _WechatError(40097)
         self.tickets += 1
         return {"errcode": 0, "errmsg": "ok", "ticket": DEMO_TICKET, "expires_in": TOKEN_LIFETIME_S}
 
     def phone_number(self, request: _Request) -> Reply:
-        self.check_token(request.query)
+        self.check_token(request.query, self.mini_app)
         number = self.redeem_code(_read_json(request).get("code"), "phone", "[0-9]{11}")
         country_code = "86" if int(number[-1]) % 2 == 0 else 86
         watermark = {"timestamp": int(self.clock()), "appid": DEMO_APP_ID}
         info = {"phoneNumber": number, "purePhoneNumber": number, "countryCode": country_code}
         return {"errcode": 0, "errmsg": "ok", "phone_info": info | {"watermark": watermark}}
 
-    def send(self, request: _Request, take: Callable[[Reply], Reply]) -> Reply:
-        self.check_token(request.query)
+    def send(self, request: _Request, app: str, take: Callable[[Reply], Reply]) -> Reply:
+        self.check_token(request.query, app)
         try:
             return take(_read_json(request))
         except MessageRefused as refused:
@@ -269,19 +277,24 @@ class _Stub:
         return {"errcode": 0, "errmsg": "ok"}
 
     def check_app(self, params: dict[str, Any]) -> None:
-        if params.get("appid") not in self.secrets:
+        for name, missing in (("appid", 41002), ("secret", 41004)):
+            if not params.get(name):
+                raise _WechatError(missing)
+        if params["appid"] not in self.secrets:
             raise _WechatError(40013)
-        if params.get("secret") != self.secrets[params["appid"]]:
+        if params["secret"] != self.secrets[params["appid"]]:
             raise _WechatError(40125)
 
-    def check_token(self, query: dict[str, str]) -> None:
+    def check_token(self, query: dict[str, str], app: str) -> None:
         token = query.get("access_token")
         if not token:
             raise _WechatError(41001)
         if token not in self.tokens:
             raise _WechatError(40001)
-        if self.clock() >= self.tokens[token]:
+        if self.clock() >= self.tokens[token].ends_at:
             raise _WechatError(42001)
+        if self.tokens[token].app != app:
+            raise _WechatError(48001)
 
     def redeem_code(self, code: Any, prefix: str, subject_pattern: str) -> str:
         """Return the suffix or number of a code, which is valid once."""
@@ -312,6 +325,14 @@ class _Stub:
             raise _WechatError(40163)
         self.used_at[code] = now
         return subject
+
+
+def _limit(times: list[float], most: int, window_s: float, now: float, errcode: int) -> None:
+    """Count one more of at most so many in a time."""
+    times[:] = [at for at in times if at > now - window_s]
+    if len(times) >= most:
+        raise _WechatError(errcode)
+    times.append(now)
 
 
 def _list(request: _Request, name: str) -> list[str]:

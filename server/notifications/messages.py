@@ -6,6 +6,7 @@ carry an id by which WeChat itself refuses repeats. A message that was certainly
 refusal leads on: to a later time, or to the next way.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, time, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -23,7 +24,7 @@ from server.core.ids import new_id
 from server.core.job_types import SendMessage
 from server.core.services import Services
 from server.core.wechat import Wechat, WechatRefused, WechatUnavailable
-from server.core.wechat_messages import MessageInvalid
+from server.core.wechat_messages import MessageInvalid, shape_field
 from server.core.working_days import day_of
 from server.models.areas import Area
 from server.models.notifications import MessageConsent, MessageDelivery, Notice, WechatFollower
@@ -144,7 +145,7 @@ async def _begin(
         chosen.openid,
         template.template_id,
         page_of(services, template),
-        {name: values[source] for name, source in template.fields.items()},
+        fill_fields(template, values),
     )
 
 
@@ -179,6 +180,11 @@ def template_values(kind: str, facts: dict[str, Any], made_at: datetime, area_na
         "when": str(facts.get("on") or made.strftime("%Y-%m-%d %H:%M")),
         "count": str(facts.get("count", 1)),
     }
+
+
+def fill_fields(template: WayTemplate, values: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of a template, each value in the form that its kind wants."""
+    return {name: shape_field(name, values[source]) for name, source in template.fields.items()}
 
 
 async def deliver(services: Services, message: PreparedMessage) -> SendResult:

@@ -20,7 +20,7 @@ from server.core.working_days import day_of
 from server.http.rate_limit import count_attempt
 from server.models.areas import Area
 from server.models.people import Identity
-from server.notifications.messages import PreparedMessage, deliver, page_of, template_values
+from server.notifications.messages import PreparedMessage, deliver, fill_fields, page_of, template_values
 from server.notifications.ways import APPS, WECHAT_WAYS, WayTemplate, WechatWay, list_templates
 from server.notifications.wording import KINDS
 from server.policy.resolver import load_policy_values
@@ -101,7 +101,7 @@ async def _sample_values(session: AsyncSession, data: PreviewMessage, now: datet
 
 
 def _preview(services: Services, template: WayTemplate, values: dict[str, str]) -> PreviewedWay:
-    filled = {name: values[source] for name, source in template.fields.items()}
+    filled = fill_fields(template, values)
     fault = None
     try:
         check_message(filled)
@@ -129,7 +129,7 @@ async def send_test(
         raise Problem("message.no_template")
     openid = await _load_own_openid(session, caller.id, APPS[data.way])
     values = await _sample_values(session, data, now)
-    filled = {name: values[source] for name, source in template.fields.items()}
+    filled = fill_fields(template, values)
     audit.record(session, caller, Action.MESSAGE_TESTED, "template", template.template_id, kind=data.kind, way=data.way)
     # Commits what was recorded: WeChat is called without a connection held.
     await count_attempt(session, services.encryption, [f"test-message:{caller.id}"], MAX_TESTS, now)

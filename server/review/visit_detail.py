@@ -60,6 +60,8 @@ class PhotoLine(ResponseBody):
     refused_code: str | None
     captured_at: datetime | None
     facts: dict[str, Any] | None
+    # Which API gave the picture, as the phone says; null for phones that do not.
+    source: str | None
 
 
 class InvestigatorLine(ResponseBody):
@@ -279,6 +281,7 @@ async def _photos(session: AsyncSession, visit: Visit) -> list[PhotoLine]:
             refused_code=evidence.refused_code,
             captured_at=evidence.captured_at,
             facts=facts,
+            source=evidence.document.get("source"),
         )
         for evidence, facts in rows
     ]

@@ -113,6 +113,8 @@ class EvidenceDocument(Document, kw_only=True):
     captured_at: AwareTime | None = None
     fix: ReportedFix | None = None
     note: LongText = ""
+    # Names the API that gave the picture: `browser`, `wx.chooseImage`.
+    source: Annotated[str, Meta(max_length=40)] | None = None
 
 
 class Participant(Part):

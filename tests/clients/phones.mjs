@@ -35,7 +35,7 @@ const SCHEMAS = {
     'endedAt', 'startFix', 'endFix', 'investigatorIds', 'familyPresent', 'answers', 'photos', 'amendment',
     'unorderedReason', 'unchanged', 'noFixReason', 'fromPaper', 'unknownField'),
     householdId: text, kind: text }),
-  evidence: schema(names('visitId', 'subjectKind', 'subjectId', 'questionId', 'sha256', 'sizeBytes', 'mediaType', 'capturedAt', 'fix', 'note')),
+  evidence: schema(names('visitId', 'subjectKind', 'subjectId', 'questionId', 'sha256', 'sizeBytes', 'mediaType', 'capturedAt', 'fix', 'note', 'source')),
   attestations: schema(names('visitId', 'attestedAt', 'fix', 'noFixReason')),
 };
 const READ_ONLY = new Set(['assignments', 'households', 'checklists']);

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from server.core.wechat import Wechat, WechatRefused, WechatUnavailable
-from server.core.wechat_messages import MessageInvalid, check_message
+from server.core.wechat_messages import MessageInvalid, check_message, shape_field
 from server.demo.wechat_stub import DEMO_APP_ID, DEMO_SECRET, create_stub
 
 BASE = "http://wechat.test"
@@ -267,6 +267,13 @@ def test_fields_that_wechat_would_refuse_are_found_before(name, value, reason):
     assert (unfit.value.field_name, unfit.value.reason) == (name, reason)
 
 
+def test_a_day_in_a_time_field_gets_an_hour_and_all_else_stays_as_it_is():
+    assert shape_field("time2", "2026-12-01") == "2026年12月1日 23:59"
+    check_message({"time2": shape_field("time2", "2026-12-01")})
+    for name, value in [("date2", "2026-12-01"), ("time2", "2026-12-01 09:30"), ("thing1", "2026-12-01")]:
+        assert shape_field(name, value) == value
+
+
 @pytest.mark.parametrize(
     "content", [b'{"openid":"o1","session_key":"k"}', b'{"openid":"o1","session_key":"k","errcode":0}']
 )
@@ -331,37 +338,3 @@ async def test_the_stub_answers_its_lifespan_and_404_elsewhere(transport):
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
         assert (await client.get("/cgi-bin/token")).status_code == 404
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "body", "errcode"),
-    [
-        (
-            "GET",
-            f"/sns/jscode2session?appid={DEMO_APP_ID}&secret={DEMO_SECRET}&grant_type=authorization_code",
-            b"",
-            41008,
-        ),
-        ("GET", f"/sns/jscode2session?appid={DEMO_APP_ID}&secret={DEMO_SECRET}&js_code=demo-a-1", b"", 40002),
-        ("GET", "/cgi-bin/stable_token", b"", 43002),
-        ("POST", "/cgi-bin/stable_token", b"{", 47001),
-        ("POST", "/cgi-bin/stable_token", b"{}", 40002),
-        ("POST", "/wxa/business/getuserphonenumber", b"{}", 41001),
-        ("POST", "/wxa/business/getuserphonenumber?access_token=x", b"{}", 40001),
-    ],
-)
-async def test_the_stub_refuses_malformed_calls_as_wechat_does(transport, method, path, body, errcode):
-    async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
-        answer = await client.request(method, path, content=body)
-    assert (answer.status_code, answer.json()["errcode"]) == (200, errcode)
-    assert answer.headers["content-type"].startswith("text/plain")
-
-
-async def test_the_stub_lets_a_token_expire_and_refuses_long_fields(transport, clock):
-    token = await make_wechat(transport, clock=clock).stable_token()
-    path = f"/cgi-bin/message/subscribe/send?access_token={token}"
-    body = {"touser": "oZFdemo-a", "template_id": "t", "data": {"thing1": {"value": "字" * 21}}}
-    async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
-        assert (await client.post(path, json=body)).json()["errcode"] == 47003
-        clock.now += 7200
-        assert (await client.post(path, json=body)).json()["errcode"] == 42001

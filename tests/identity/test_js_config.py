@@ -7,7 +7,7 @@ import pytest
 
 from server.core.clock import utc_now
 from server.core.wechat import Wechat
-from server.demo.wechat_stub import DEMO_TICKET
+from server.demo.wechat_sdk_stub import DEMO_TICKET
 from server.identity import wechat_routes
 from server.identity.js_config import compute_js_signature
 

@@ -29,6 +29,7 @@ async def partner(system, county):
 @pytest.fixture
 async def kit(system, phone, partner):
     kit = await make_kit(phone, partner.id, kind="review", photos=[tiny_photo(1), tiny_photo(2)])
+    kit.evidence[0]["source"] = "wx.chooseImage"  # a phone of an earlier version says nothing, as of the second
     await push_whole(phone, partner, kit)
     await system.run_jobs()
     return kit
@@ -67,6 +68,7 @@ async def test_its_author_voids_a_visit_that_nobody_reviews_and_its_order_is_ope
 
     page = (await desk.http.get(f"/desk/v1/visits/{kit.visit['id']}")).json()
     assert (page["state"], page["voided"]["reason"], len(page["photos"])) == ("voided", WHY["reason"], 2)
+    assert {photo["source"] for photo in page["photos"]} == {"wx.chooseImage", None}
     queue = (await desk.http.get("/desk/v1/queue")).json()["items"]
     assert kit.visit["id"] not in [item["visitId"] for item in queue]
     claim = await desk.http.post(f"/desk/v1/queue/{kit.visit['id']}/claim")

@@ -282,6 +282,7 @@ export const NOTICE_KINDS: Labels = {
   proof_due: ['请交定期证明', 'Proof due'],
   grace_ending: ['渐退期将满', 'Gradual exit ends'],
   payday: ['款项到账', 'Payday'],
+  device_opened: ['账号在新设备登录', 'Signed in on another device'],
 };
 export const MESSAGE_STATES: Labels = { parked: ['未送达', 'Not taken'], unsure: ['结果不明', 'Perhaps sent'] };
 /** Background jobs by their task. */
@@ -321,6 +322,7 @@ export const FAILED_TASKS: Labels = {
   'rosters.payday': ['发款项到账消息', 'Messages of payday'],
   'notifications.send': ['发送微信消息', 'Sending a message'],
   'notifications.send_text': ['发送短信', 'Sending a text message'],
+  'notifications.check_text': ['查询短信回执', 'Asking for the receipt of a text'],
   'notifications.tell': ['发出提醒', 'Notifying'],
   'postings.end': ['结束公示', 'Ending postings'],
   'postings.hang': ['登记现场张贴处', 'Places of postings from the field'],
@@ -375,6 +377,13 @@ export const PHOTO_STATES: Labels = {
   received: ['已收到', 'Received'],
   verified: ['已查验', 'Verified'],
   refused: ['不能用', 'Refused'],
+};
+
+/** The API that gave a fix or a photo, as the phone says. */
+export const SOURCES: Labels = {
+  browser: ['浏览器', 'browser'],
+  'wx.getLocation': ['微信定位', 'WeChat’s location'],
+  'wx.chooseImage': ['微信相机', 'WeChat’s camera'],
 };
 
 export const MEMBER_FIELDS: Record<string, Labels> = {

@@ -1,5 +1,6 @@
 // Registers the service worker, which makes the app available offline. A new version waits until the person agrees.
 import { ref } from 'vue';
+import { noteRegistered } from './device/offlineSupport.ts';
 
 /** A new version is installed and waiting. */
 export const updateReady = ref(false);
@@ -24,7 +25,7 @@ export function watchForUpdates(): void {
     else if (isControlled) updateReady.value = true; // another tab updated: this one still runs the old version
     isControlled = true;
   });
-  void navigator.serviceWorker.register('/m/sw.js', { scope: '/m/' }).then((registration) => {
+  const watchRegistration = (registration: ServiceWorkerRegistration): void => {
     const noticeWaiting = (): void => {
       if (!registration.waiting || !navigator.serviceWorker.controller) return;
       waitingWorker = registration.waiting;
@@ -38,7 +39,15 @@ export function watchForUpdates(): void {
       installing?.addEventListener('statechange', () => installing.state === 'installed' && noticeWaiting());
     });
     setInterval(() => void registration.update().catch(() => undefined), 60 * 60_000);
-  });
+  };
+  // A browser that blocks it refuses, or answers nothing.
+  void navigator.serviceWorker
+    .register('/m/sw.js', { scope: '/m/' })
+    .then(watchRegistration)
+    .then(
+      () => noteRegistered(true),
+      () => noteRegistered(false),
+    );
 }
 
 /** Activate the waiting version and reload. */

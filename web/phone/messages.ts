@@ -14,6 +14,10 @@ export const t = defineMessages({
   retry: ['重试', 'Try again'],
   done: ['完成', 'Done'],
   // state of the network
+  offlineUntilClosed: [
+    '没有网络：请不要关闭或刷新本页，否则有网络才能再打开',
+    'No network: keep this page open, or it opens again only with one',
+  ],
   offline: ['没有网络，照常工作，内容保存在本机', 'No network: work on, everything is kept on this phone'],
   syncing: ['正在同步…', 'Syncing…'],
   syncedAt: ['{time} 已同步', 'In step since {time}'],
@@ -360,6 +364,7 @@ export const t = defineMessages({
     '相机无法打开：可以拍下二维码来识别，或输入代码，也可以用微信“扫一扫”',
     'The camera can’t be used here: take a photo of the code, type it, or use WeChat’s scanner',
   ],
+  scanByWechat: ['用微信扫一扫', 'Scan with WeChat'],
   scanPhoto: ['拍下或选一张二维码照片', 'Use a photo of the code'],
   noCodeSeen: ['照片里没有看清二维码，请靠近些再拍', 'No code was seen in that photo: go closer and try again'],
   typeCode: ['输入代码', 'Type the code'],

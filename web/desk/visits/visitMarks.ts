@@ -7,6 +7,7 @@ export interface Fix extends Coordinates {
   datum: string;
   accuracyM: number | null;
   capturedAt: string;
+  source?: string | null;
 }
 type Visit = components['schemas']['VisitDetail'];
 type Position = (Coordinates & { datum: string; accuracyM: number | null }) | null | undefined;
@@ -22,7 +23,8 @@ export function listMarks(
   const far = visit.findings.find((finding) => finding.code === 'visit.far_from_home');
   if (home) found.push({ ...home, kind: 'home', label: names.home, radiusM: Number(far?.facts['radiusM'] ?? 0) });
   const add = (fix: Fix | null | undefined, kind: Mark['kind'], label: string): void => {
-    if (fix) found.push({ ...toWgs84(fix, fix.datum), kind, label, radiusM: fix.accuracyM ?? 0 });
+    if (fix)
+      found.push({ ...toWgs84(fix, fix.datum), kind, label, radiusM: fix.accuracyM ?? 0, source: fix.source ?? null });
   };
   for (const investigator of visit.investigators)
     if (!investigator.isAuthor) add(investigator.fix as Fix | null, 'partner', investigator.name);

@@ -40,8 +40,12 @@ export type Visit = Written<Omit<Schemas['VisitDocument'], 'unorderedReason' | '
   server?: ServerPart<Schemas['VisitStanding']>;
 };
 /** A photo of a visit, or of what its subject names; an older server knows visits alone. */
-export type Evidence = Written<Omit<Schemas['EvidenceDocument'], 'visitId' | 'subjectKind' | 'subjectId'>> & {
+export type Evidence = Written<
+  Omit<Schemas['EvidenceDocument'], 'visitId' | 'subjectKind' | 'subjectId' | 'source'>
+> & {
   visitId?: string;
+  /** Which API gave the picture; not of a drawn signature. */
+  source?: string;
   subjectKind?: string;
   subjectId?: string;
   server?: ServerPart<Schemas['EvidenceStanding']>;

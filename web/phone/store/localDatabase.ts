@@ -65,7 +65,11 @@ export interface Photo {
   /** Attempts that failed one after the other, and when the next one is due. */
   attempts?: number;
   retryAt?: number | null;
+  /** Which API gave the picture; photos of an earlier version do not say. */
+  source?: PhotoSource;
 }
+
+export type PhotoSource = 'browser' | 'wx.chooseImage';
 
 /** The assignments of a day in the caseworker's order. */
 export interface DayPlan {

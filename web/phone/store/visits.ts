@@ -5,7 +5,15 @@ import { newId, newVisitId, parseUuid, sha256Hex } from '@shared/ids.ts';
 import type { Assignment, Attestation, Evidence, Fix, Household, LastAnswers, Visit } from './documents.ts';
 import { database } from './database.ts';
 import { createDraftWriter } from './draftWriter.ts';
-import { localDatabase, putDraft, sealPhoto, type Draft, type Photo, type UnorderedKinds } from './localDatabase.ts';
+import {
+  localDatabase,
+  putDraft,
+  sealPhoto,
+  type Draft,
+  type Photo,
+  type PhotoSource,
+  type UnorderedKinds,
+} from './localDatabase.ts';
 import { syncNow } from './sync.ts';
 import { createThumbnail } from '../device/thumbnails.ts';
 
@@ -182,7 +190,13 @@ export async function discardDraft(draft: Draft): Promise<void> {
 /** A camera that failed leaves a file without a byte, which no server could take. */
 export class EmptyPhoto extends Error {}
 
-export async function addPhoto(draft: { id: string }, questionId: string, file: Blob, fix: Fix | null): Promise<Photo> {
+export async function addPhoto(
+  draft: { id: string },
+  questionId: string,
+  file: Blob,
+  fix: Fix | null,
+  source?: PhotoSource,
+): Promise<Photo> {
   if (file.size === 0) throw new EmptyPhoto();
   const photo: Photo = {
     id: newId(),
@@ -199,6 +213,7 @@ export async function addPhoto(draft: { id: string }, questionId: string, file: 
     sentBytes: 0,
     uploadUrl: null,
     failure: null,
+    ...(source ? { source } : {}),
   };
   const stored = await sealPhoto(localDatabase(), toPlain(photo));
   await localDatabase().photos.put(stored);
@@ -245,6 +260,7 @@ function createEvidence(
     capturedAt: photo.capturedAt,
     fix: photo.fix,
     note: '',
+    ...(photo.source ? { source: photo.source } : {}),
   };
 }
 
