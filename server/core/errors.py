@@ -223,6 +223,27 @@ CATALOGUE: Mapping[str, Entry] = {
         "请核对后再试。",
         "Check both numbers and try again.",
     ),
+    "binding.code_invalid": Entry(
+        404,
+        "绑定码不对或已失效",
+        "That code is wrong or has ended",
+        "请对方在自己手机上重新显示绑定码（十分钟内有效，只能用一次）。",
+        "Let the person show a new code on their phone. It works once, within ten minutes.",
+    ),
+    "binding.not_a_member": Entry(
+        409,
+        "这一户没有这个身份证号的成员",
+        "No member of this household has that ID number",
+        "请核对身份证；人不在册的，先登记家庭成员。",
+        "Check the ID card. Whoever is missing has to be written into the household first.",
+    ),
+    "binding.no_application": Entry(
+        409,
+        "这一户还没有申请",
+        "This household has no application yet",
+        "先受理申请，再绑定。",
+        "Take an application first, then bind.",
+    ),
     "auth.not_bound": Entry(
         403,
         "尚未绑定申请",

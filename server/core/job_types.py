@@ -122,7 +122,8 @@ class RemindOfComplaints(Job, frozen=True):
 
 
 class Notify(Job, frozen=True):
-    """Notify staff, the holders of an assignment, or a household's residents: once per recipient, kind and thing.
+    """Notify staff, the holders of an assignment, a household's residents, or single residents about their own account:
+    once per recipient, kind and thing.
 
     `facts` hold what the text of the kind needs and what a client opens: ids, counts, days.
     """
@@ -135,6 +136,15 @@ class Notify(Job, frozen=True):
     assignment_id: UUID | None = None
     household_id: UUID | None = None
     facts: dict[str, Any] = {}
+    resident_ids: list[UUID] = []
+
+
+class CheckText(Job, frozen=True):
+    """Ask what became of a text message. `tries` is how often that was done before."""
+
+    task_name = "notifications.check_text"
+    delivery_id: UUID
+    tries: int = 0
 
 
 class SendSignInCode(Job, frozen=True):

@@ -1,4 +1,5 @@
-"""A client of Aliyun's text messages (短信服务, `SendSms` of 2017-05-25), with its signature of RPC calls.
+"""A client of Aliyun's text messages (短信服务, `SendSms` and `QuerySendDetails` of 2017-05-25), with its signature of
+RPC calls. Receipts are asked for: those that it pushes carry no signature, so that anybody could forge them.
 
 The key and the signature go in the query, so nothing of it is logged. A refusal comes as a `Code` other than `OK`.
 """
@@ -8,14 +9,14 @@ import hmac
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from datetime import UTC
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
 import msgspec
 
-from server.core.clock import utc_now
+from server.core.clock import CHINA, utc_now
 
 if TYPE_CHECKING:
     import httpx
@@ -41,8 +42,34 @@ class SmsUnavailable(Exception):
         self.not_sent = not_sent
 
 
+class SmsReceipt(NamedTuple):
+    """What became of a message. `why` is the operator's code of a failure, as `MOBILE_NOT_ON_SERVICE`."""
+
+    state: Literal["waiting", "delivered", "failed"]
+    why: str | None = None
+
+
 class _Answer(msgspec.Struct, rename="pascal"):
     code: str
+    biz_id: str | None = None
+
+
+class _Detail(msgspec.Struct, rename="pascal"):
+    send_status: int
+    err_code: str = ""
+
+
+class _DetailList(msgspec.Struct):
+    details: list[_Detail] = msgspec.field(name="SmsSendDetailDTO", default_factory=list)
+
+
+class _Details(msgspec.Struct):
+    code: str = msgspec.field(name="Code")
+    found: _DetailList = msgspec.field(name="SmsSendDetailDTOs", default_factory=_DetailList)
+
+
+_STATES: dict[int, Literal["failed", "delivered"]] = {2: "failed", 3: "delivered"}
+_A = TypeVar("_A", _Answer, _Details)
 
 
 class Sms:
@@ -65,30 +92,53 @@ class Sms:
     def is_set_up(self) -> bool:
         return all((self._base_url, self._key_id, self._key_secret, self._sign_name))
 
-    async def send(self, phone: str, template: str, values: Mapping[str, str]) -> None:
-        """Send one message to one number. Raises `SmsRefused` or `SmsUnavailable`; it is never repeated here."""
+    async def send(self, phone: str, template: str, values: Mapping[str, str]) -> str | None:
+        """Send one message to one number and return its id. Raises `SmsRefused` or `SmsUnavailable`; it is never
+        repeated here.
+        """
         if _ONE_NUMBER.fullmatch(phone) is None:
             raise SmsRefused("not_one_number")
+        answer = await self._call(
+            "SendSms",
+            {
+                "PhoneNumbers": phone,
+                "SignName": self._sign_name,
+                "TemplateCode": template,
+                "TemplateParam": msgspec.json.encode(dict(values)).decode(),
+            },
+            _Answer,
+        )
+        return answer.biz_id
+
+    async def load_receipt(self, phone: str, message_id: str, sent_at: datetime) -> SmsReceipt:
+        """Ask what became of a message of the last 30 days. Raises `SmsRefused` or `SmsUnavailable`."""
+        day = sent_at.astimezone(CHINA).strftime("%Y%m%d")
+        params = {"PhoneNumber": phone, "BizId": message_id, "SendDate": day, "PageSize": "1", "CurrentPage": "1"}
+        answer = await self._call("QuerySendDetails", params, _Details)
+        for detail in answer.found.details:
+            if state := _STATES.get(detail.send_status):
+                return SmsReceipt(state, detail.err_code or None if state == "failed" else None)
+        return SmsReceipt("waiting")
+
+    async def _call(self, action: str, more: Mapping[str, str], kind: type[_A]) -> _A:
         params = {
             "AccessKeyId": self._key_id,
-            "Action": "SendSms",
+            "Action": action,
             "Format": "JSON",
-            "PhoneNumbers": phone,
             "RegionId": "cn-hangzhou",
-            "SignName": self._sign_name,
             "SignatureMethod": "HMAC-SHA1",
             "SignatureNonce": str(uuid4()),
             "SignatureVersion": "1.0",
-            "TemplateCode": template,
-            "TemplateParam": msgspec.json.encode(dict(values)).decode(),
             "Timestamp": utc_now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "Version": "2017-05-25",
+            **more,
         }
-        answer = await self._post(params | {"Signature": sign_call("POST", params, self._key_secret)})
+        answer = await self._post(params | {"Signature": sign_call("POST", params, self._key_secret)}, kind)
         if answer.code != "OK":
             raise SmsRefused(answer.code)
+        return answer
 
-    async def _post(self, params: dict[str, str]) -> _Answer:
+    async def _post(self, params: dict[str, str], kind: type[_A]) -> _A:
         # 9 MB, which offices without text messages never load.
         import httpx  # noqa: PLC0415
 
@@ -99,7 +149,7 @@ class Sms:
             not_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
             raise SmsUnavailable(type(error).__name__, not_sent=not_sent) from None
         try:
-            return msgspec.json.decode(response.content, type=_Answer)
+            return msgspec.json.decode(response.content, type=kind)
         except msgspec.DecodeError:
             raise SmsUnavailable(f"HTTP {response.status_code}") from None
 

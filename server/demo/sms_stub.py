@@ -1,9 +1,12 @@
 """Stub of Aliyun's text messages: checks the signature, keeps what was sent, refuses as the real one does.
 
 Numbers that end in 0000 are refused with `isv.MOBILE_NUMBER_ILLEGAL`, in 1111 with `isv.BUSINESS_LIMIT_CONTROL`. The
-same nonce twice is `SignatureNonceUsed`. The WeChat stub serves this too; its `GET /_stub/sms` lists what was sent.
+same nonce twice is `SignatureNonceUsed`. `QuerySendDetails` says of numbers that end in 2222 that the phone was off, of
+3333 that no receipt has come, of the others that they got it. The WeChat stub serves this too; its `GET /_stub/sms`
+lists what was sent.
 """
 
+import itertools
 import re
 from typing import Any
 
@@ -20,6 +23,7 @@ class SmsStub:
     def __init__(self) -> None:
         self.sent: list[Reply] = []
         self.nonces: set[str] = set()
+        self.numbers = itertools.count(900_619_746_936_498)
 
     def send(self, form: dict[str, str]) -> tuple[int, Reply]:
         signature = form.pop("Signature", "")
@@ -30,7 +34,26 @@ class SmsStub:
         if form["SignatureNonce"] in self.nonces:
             return 400, _refuse("SignatureNonceUsed")
         self.nonces.add(form["SignatureNonce"])
-        return 200, _refuse(self.judge(form))
+        if form.get("Action") == "QuerySendDetails":
+            return 200, self.describe(form)
+        code = self.judge(form)
+        if code != "OK":
+            return 200, _refuse(code)
+        message_id = f"{next(self.numbers)}^0"
+        self.sent[-1]["id"] = message_id
+        return 200, _refuse("OK") | {"BizId": message_id}
+
+    def describe(self, form: dict[str, str]) -> Reply:
+        phone = form.get("PhoneNumber", "")
+        if not re.fullmatch(r"[0-9]{8}", form.get("SendDate", "")):
+            return _refuse("isv.INVALID_PARAMETERS")
+        status, code = {"2222": (2, "MOBILE_NOT_ON_SERVICE"), "3333": (1, "")}.get(phone[-4:], (3, "DELIVERED"))
+        mine = [item for item in self.sent if (item["id"], item["phone"]) == (form.get("BizId"), phone)]
+        details = [
+            {"PhoneNum": phone, "SendStatus": status, "ErrCode": code, "TemplateCode": item["template"]}
+            for item in mine
+        ]
+        return _refuse("OK") | {"TotalCount": str(len(mine)), "SmsSendDetailDTOs": {"SmsSendDetailDTO": details}}
 
     def judge(self, form: dict[str, str]) -> str:
         phone = form.get("PhoneNumbers", "")

@@ -30,7 +30,7 @@ from server.models.evidence import Evidence
 from server.models.households import Household
 from server.models.imports import ImportBatch
 from server.models.jobs import FailedJob
-from server.models.notifications import Announcement, Notice
+from server.models.notifications import Announcement, MessageDelivery, Notice
 from server.models.packages import AreaExport
 from server.models.raises import StandardRaise
 from server.models.review import Decision
@@ -274,6 +274,11 @@ _FINDERS: Mapping[str, Callable[[Any], Select[str, str, str]]] = {
     "upload_id": _of_upload,
     "announcement_id": lambda value: _found("announcement", Announcement.id, Announcement.area_code).where(
         Announcement.id == _id(value)
+    ),
+    "delivery_id": lambda value: (
+        _found("announcement", Announcement.id, Announcement.area_code)
+        .join_from(MessageDelivery, Announcement, Announcement.id == MessageDelivery.announcement_id)
+        .where(MessageDelivery.id == _id(value))
     ),
     "notice_id": lambda value: _found("notice", Notice.id, Notice.area_code).where(Notice.id == _id(value)),
     "export_id": lambda value: _found("package", AreaExport.id, AreaExport.area_code).where(

@@ -1,4 +1,4 @@
-"""How a resident's binding to a household ends: by the resident, or by an officer of the area.
+"""Who is bound to a household, and how a binding ends: by the resident, or by an officer of the area.
 
 Officers end bindings made in error, of a lost phone or of a person who died. An ended binding stays visible as ended.
 Whoever proves both numbers again gets a new one.
@@ -9,8 +9,9 @@ from typing import Annotated
 from uuid import UUID
 
 from msgspec import Meta
-from sqlalchemy import select, update
+from sqlalchemy import select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from server import audit
 from server.audit.actions import Action
@@ -20,7 +21,7 @@ from server.core.http import RequestBody, ResponseBody
 from server.households.conflicts import require_no_conflict_of_interest
 from server.models.cases import CaseFile
 from server.models.households import Household, HouseholdMember
-from server.models.people import ResidentBinding, Staff
+from server.models.people import BindingWay, ResidentBinding, Staff
 
 END_ROLES = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 
@@ -30,15 +31,59 @@ class EndBinding(RequestBody):
 
 
 class BindingLine(ResponseBody):
-    """The member as whom a resident is bound. `ended_by` is null if the resident ended the binding."""
+    """The member as whom a resident is bound. `ended_by` is null if the resident ended the binding.
+
+    `way` is null for bindings of earlier versions; `bound_by` and `bind_reason` are those of the counter.
+    """
 
     id: UUID
     member_name: str
     relation: str
     bound_at: datetime
+    way: BindingWay | None
+    bound_by: str | None
+    bind_reason: str | None
     ended_at: datetime | None
     ended_by: str | None
     end_reason: str | None
+
+
+class OwnBinding(ResponseBody):
+    """A household that the caller follows. End it by its `case_id`, the household's latest application."""
+
+    case_id: UUID
+    application_number: str
+    member_name: str
+    bound_at: datetime
+    way: BindingWay | None
+
+
+async def list_own_bindings(session: AsyncSession, caller: Caller) -> list[OwnBinding]:
+    """List the current bindings of the resident, the latest first."""
+    latest = (
+        select(CaseFile.id, CaseFile.number)
+        .where(CaseFile.household_id == ResidentBinding.household_id)
+        .order_by(CaseFile.applied_on.desc(), CaseFile.id.desc())
+        .limit(1)
+        .lateral("latest")
+    )
+    rows = await session.execute(
+        select(ResidentBinding, HouseholdMember.name, latest.c.id, latest.c.number)
+        .join(HouseholdMember, HouseholdMember.id == ResidentBinding.member_id)
+        .join(latest, true())
+        .where(ResidentBinding.resident_id == caller.id, ResidentBinding.ended_at.is_(None))
+        .order_by(ResidentBinding.bound_at.desc(), ResidentBinding.id)
+    )
+    return [
+        OwnBinding(
+            case_id=case_id,
+            application_number=number,
+            member_name=name,
+            bound_at=binding.bound_at,
+            way=binding.way,
+        )
+        for binding, name, case_id, number in rows
+    ]
 
 
 async def end_own_bindings(session: AsyncSession, caller: Caller, case_id: UUID, now: datetime) -> None:
@@ -63,7 +108,7 @@ async def end_own_bindings(session: AsyncSession, caller: Caller, case_id: UUID,
 
 async def list_bindings(session: AsyncSession, caller: Caller, household_id: UUID) -> list[BindingLine]:
     """List the current and ended bindings of a household, the latest first."""
-    household = await _load_household(session, caller, household_id)
+    household = await load_bound_household(session, caller, household_id)
     return await _load_binding_lines(session, household)
 
 
@@ -74,7 +119,7 @@ async def end_binding(
 
     Raises `case.own_relative` if the household has declared the caller a relative.
     """
-    household = await _load_household(session, caller, household_id)
+    household = await load_bound_household(session, caller, household_id)
     binding: ResidentBinding = require_found(
         await session.scalar(
             select(ResidentBinding)
@@ -94,7 +139,8 @@ async def end_binding(
     return await _load_binding_lines(session, household)
 
 
-async def _load_household(session: AsyncSession, caller: Caller, household_id: UUID) -> Household:
+async def load_bound_household(session: AsyncSession, caller: Caller, household_id: UUID) -> Household:
+    """Return a household whose bindings the caller may manage. Raises `auth.forbidden` or `case.own_relative`."""
     require_role(caller, END_ROLES)
     household: Household = require_found(
         await session.scalar(readable(Household, caller).where(Household.id == household_id))
@@ -106,10 +152,12 @@ async def _load_household(session: AsyncSession, caller: Caller, household_id: U
 
 
 async def _load_binding_lines(session: AsyncSession, household: Household) -> list[BindingLine]:
+    binder = aliased(Staff)
     rows = await session.execute(
-        select(ResidentBinding, HouseholdMember, Staff.name)
+        select(ResidentBinding, HouseholdMember, Staff.name, binder.name)
         .join(HouseholdMember, HouseholdMember.id == ResidentBinding.member_id)
         .outerjoin(Staff, Staff.id == ResidentBinding.ended_by)
+        .outerjoin(binder, binder.id == ResidentBinding.bound_by)
         .where(ResidentBinding.household_id == household.id)
         .order_by(ResidentBinding.bound_at.desc(), ResidentBinding.id)
     )
@@ -119,9 +167,12 @@ async def _load_binding_lines(session: AsyncSession, household: Household) -> li
             member_name=member.name,
             relation=member.relation,
             bound_at=binding.bound_at,
+            way=binding.way,
+            bound_by=clerk,
+            bind_reason=binding.bind_reason,
             ended_at=binding.ended_at,
             ended_by=officer,
             end_reason=binding.end_reason,
         )
-        for binding, member, officer in rows
+        for binding, member, officer, clerk in rows
     ]

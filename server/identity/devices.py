@@ -26,6 +26,7 @@ from server.core.tokens import (
     issue_refresh_token,
     read_access_token,
 )
+from server.identity.notices import notify_of_device
 from server.identity.second_factor import is_due
 from server.models.people import Device, RefreshToken, Resident, Staff
 
@@ -68,9 +69,16 @@ class _Owner(Struct):
 
 
 async def open_device(
-    session: AsyncSession, services: Services, owner: Staff | Resident, intro: DeviceInfo, now: datetime
+    session: AsyncSession,
+    services: Services,
+    owner: Staff | Resident,
+    intro: DeviceInfo,
+    now: datetime,
+    *,
+    is_qr: bool = False,
 ) -> SignedIn:
-    """Sign a device in with a new token family."""
+    """Sign a device in with a new token family. Its owner is told of one that is new to them."""
+    await notify_of_device(session, owner, intro.hardware_id, now, is_qr=is_qr)
     device = Device(
         id=new_id(),
         staff_id=owner.id if isinstance(owner, Staff) else None,

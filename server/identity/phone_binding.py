@@ -60,6 +60,6 @@ async def bind_by_phone(
         raise Problem("auth.binding_failed")
     case, member_id = found
     await forgive_attempt(session, account)
-    await bind_member(session, caller.id, case, member_id)
+    await bind_member(session, caller.id, case, member_id, "phone")
     audit.record(session, caller, Action.RESIDENT_BOUND, "case", case.id, area_code=case.area_code, by="phone")
     return BindingReceipt(case_id=case.id, application_number=case.number)

@@ -170,12 +170,15 @@ async def finish_qr(session: AsyncSession, services: Services, data: FinishQr, b
     row.used_at = now
     if row.resident_id is not None:
         resident = await session.get_one(Resident, row.resident_id)
-        return QrResult(state="signed_in", signed_in=await open_device(session, services, resident, data.device, now))
+        signed_in = await open_device(session, services, resident, data.device, now, is_qr=True)
+        return QrResult(state="signed_in", signed_in=signed_in)
     staff = await session.get_one(Staff, row.staff_id)
     openid = await _find_openid(session, staff.id)
     if staff.disabled_at is not None or openid is None:
         raise Problem("auth.wechat_not_linked")
-    signed_in = await sign_in_linked_staff(session, services, staff, openid, data.second_factor, data.device, now)
+    signed_in = await sign_in_linked_staff(
+        session, services, staff, openid, data.second_factor, data.device, now, is_qr=True
+    )
     return QrResult(state="signed_in", signed_in=signed_in)
 
 

@@ -23,8 +23,8 @@ from server.core.http import (
     error_responses,
 )
 from server.http.reads import NOTHING_PERSONAL, reads
-from server.identity import bindings, devices, phone_binding, refresh, sign_in
-from server.identity.bindings import BindingLine, EndBinding
+from server.identity import bindings, counter_binding, devices, phone_binding, refresh, sign_in
+from server.identity.bindings import BindingLine, EndBinding, OwnBinding
 from server.identity.cookies import (
     WebApp,
     build_sign_out_response,
@@ -32,8 +32,10 @@ from server.identity.cookies import (
     find_refresh_token,
     read_refresh_token,
 )
+from server.identity.counter_binding import BindAtCounter, ShownCode
 from server.identity.devices import DeviceInfo, SignedIn
 from server.identity.phone_binding import PhoneBinding
+from server.identity.step_up import StepUpHeader, require_step_up
 
 AnyRequest = Request[Any, Any, Any]
 Password = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -196,6 +198,31 @@ async def unbind_resident(data: JSONBody[Unbinding], caller: CallerDep, session:
     await bindings.end_own_bindings(session, caller, data.case_id, utc_now())
 
 
+@get(
+    "/resident/bindings",
+    opt=reads("binding"),
+    security=BEARER,
+    responses=_SIGNED | error_responses("auth.forbidden"),
+    description="The households that the caller follows, by their latest application. `unbind` ends one.",
+)
+async def list_own_bindings(caller: CallerDep, session: Session) -> list[OwnBinding]:
+    require_role(caller, {Role.RESIDENT})
+    return await bindings.list_own_bindings(session, caller)
+
+
+@post(
+    "/resident/binding-code",
+    status_code=200,
+    security=BEARER,
+    responses=_SIGNED | error_responses("auth.forbidden"),
+    description="A code to show at the counter, where an officer binds the caller. It ends after ten minutes, or with "
+    "the next one.",
+)
+async def show_binding_code(caller: CallerDep, session: Session, services: ServicesDep) -> ShownCode:
+    require_role(caller, {Role.RESIDENT})
+    return await counter_binding.show_binding_code(session, services, caller, utc_now())
+
+
 @post(
     "/refresh",
     status_code=200,
@@ -266,6 +293,29 @@ async def list_bindings(household_id: FromPath[UUID], field_staff: FieldStaff, s
 
 
 @post(
+    "/households/{household_id:uuid}/bindings",
+    status_code=200,
+    responses=_HOUSEHOLD
+    | error_responses(
+        "binding.code_invalid", "binding.not_a_member", "binding.no_application", "auth.step_up_required",
+        "request.rate_limited",
+    ),
+    description="Bind, at the counter, the account whose code a person shows to the member with this ID number. The "
+    "household is told. Needs a step-up.",
+)  # fmt: skip
+async def bind_at_counter(
+    household_id: FromPath[UUID],
+    data: JSONBody[BindAtCounter],
+    field_staff: FieldStaff,
+    session: Session,
+    services: ServicesDep,
+    proof: StepUpHeader = None,
+) -> list[BindingLine]:
+    require_step_up(services, field_staff, proof)
+    return await counter_binding.bind_at_counter(session, services, field_staff, household_id, data, utc_now())
+
+
+@post(
     "/households/{household_id:uuid}/bindings/{binding_id:uuid}/end",
     status_code=200,
     responses=_HOUSEHOLD,
@@ -291,6 +341,8 @@ router = Router(
         bind_resident,
         bind_by_phone,
         unbind_resident,
+        list_own_bindings,
+        show_binding_code,
         refresh_tokens,
         sign_out,
         end_web_session,
@@ -298,4 +350,6 @@ router = Router(
     ],
     tags=["sign-in"],
 )
-desk_router = Router("/desk/v1", route_handlers=[list_bindings, end_binding], tags=["cases"], security=BEARER)
+desk_router = Router(
+    "/desk/v1", route_handlers=[list_bindings, bind_at_counter, end_binding], tags=["cases"], security=BEARER
+)

@@ -35,7 +35,7 @@ from server.identity.second_factor import check_code
 from server.identity.wechat_code import load_account
 from server.models.cases import CaseFile
 from server.models.households import HouseholdMember
-from server.models.people import Resident, ResidentBinding, Staff, WechatApp, WechatUse
+from server.models.people import BindingWay, Resident, ResidentBinding, Staff, WechatApp, WechatUse
 
 # A name everywhere and an address for all names may fail so many times more often before they are slowed.
 _SHARED_FACTOR = 5
@@ -114,13 +114,15 @@ async def sign_in_linked_staff(
     code: str | None,
     intro: DeviceInfo,
     now: datetime,
+    *,
+    is_qr: bool = False,
 ) -> SignedIn:
     """Sign in whom WeChat has identified, with a code where a second factor is set."""
     subjects = [f"code:{staff.id}"]
     await check_failures(session, services.encryption, subjects, services.settings.sign_in_attempts, now)
     await _require_code(session, services, staff, code, subjects, now)
     await _record_wechat_use(session, openid, staff.id, now)
-    return await open_device(session, services, staff, intro, now)
+    return await open_device(session, services, staff, intro, now, is_qr=is_qr)
 
 
 async def link_wechat(session: AsyncSession, services: Services, caller: Caller, code: str, now: datetime) -> None:
@@ -226,16 +228,36 @@ async def bind_resident(
         raise Problem("auth.binding_failed")
     case, member_id = found
     await forgive_attempt(session, account)
-    await bind_member(session, caller.id, case, member_id)
+    await bind_member(session, caller.id, case, member_id, "numbers")
     audit.record(session, caller, Action.RESIDENT_BOUND, "case", case.id, area_code=case.area_code)
     return BindingReceipt(case_id=case.id, application_number=case.number)
 
 
-async def bind_member(session: AsyncSession, resident_id: UUID, case: CaseFile, member_id: UUID) -> None:
-    """Bind a resident who has proven to be this member; the household is told of a new binding."""
+async def bind_member(
+    session: AsyncSession,
+    resident_id: UUID,
+    case: CaseFile,
+    member_id: UUID,
+    way: BindingWay,
+    *,
+    by: Caller | None = None,
+    reason: str | None = None,
+) -> None:
+    """Bind a resident who has proven to be this member; the household is told of a new binding.
+
+    `by` and `reason` are those of the counter.
+    """
     binding_id = await session.scalar(
         insert(ResidentBinding)
-        .values(id=new_id(), resident_id=resident_id, household_id=case.household_id, member_id=member_id)
+        .values(
+            id=new_id(),
+            resident_id=resident_id,
+            household_id=case.household_id,
+            member_id=member_id,
+            way=way,
+            bound_by=by.id if by else None,
+            bind_reason=reason,
+        )
         .on_conflict_do_nothing()
         .returning(ResidentBinding.id)
     )

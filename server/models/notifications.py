@@ -47,6 +47,7 @@ NOTICE_KINDS = (
     "proof_due",
     "grace_ending",
     "payday",
+    "device_opened",
 )
 # none: no template or no WeChat account. no_consent: no unspent consent. refused: error 43101. parked: all attempts
 # failed. unsure: the request was sent and no response came.

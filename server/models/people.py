@@ -195,6 +195,11 @@ class Identity(Base):
         return (cls.provider == "wechat") & (cls.app == "miniprogram") & cls.ended_at.is_(None)
 
 
+# numbers: ID number and application number. phone: the registered telephone by the mini-program. pin, sms: signed in
+# without WeChat. counter: by an officer.
+BindingWay = Literal["numbers", "phone", "pin", "sms", "counter"]
+
+
 class ResidentBinding(Base):
     """A resident's proof of membership in a household, by ID number and application number."""
 
@@ -210,6 +215,11 @@ class ResidentBinding(Base):
         CheckConstraint(
             "ended_by IS NULL OR (ended_at IS NOT NULL AND end_reason IS NOT NULL)", name="officers_say_why"
         ),
+        CheckConstraint(f"way IN {get_args(BindingWay)}", name="way_is_known"),
+        CheckConstraint(
+            "num_nonnulls(bound_by, bind_reason) = CASE WHEN way = 'counter' THEN 2 ELSE 0 END",
+            name="counter_says_who_and_why",
+        ),
     )
 
     id: Mapped[Id]
@@ -221,6 +231,10 @@ class ResidentBinding(Base):
     # The officer who ended it; null where the resident did.
     ended_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     end_reason: Mapped[str | None]
+    # How it was proven; null for bindings of earlier versions. At the counter: by whom, and why there.
+    way: Mapped[BindingWay | None] = mapped_column(String)
+    bound_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    bind_reason: Mapped[str | None]
 
 
 class Device(Base):

@@ -110,6 +110,25 @@ class QrSignIn(Base):
     used_at: Mapped[OptionalTime]
 
 
+class BindingCode(Base):
+    """A code that a resident shows at the counter to be bound there: ten minutes, one use."""
+
+    __tablename__ = "binding_code"
+    __table_args__ = (
+        CheckConstraint("num_nonnulls(used_at, used_by, household_id) IN (0, 3)", name="used_by_somebody_there"),
+    )
+
+    id: Mapped[Id]
+    resident_id: Mapped[UUID] = mapped_column(ForeignKey("resident.id"), unique=True)
+    # A keyed hash: the digits are few.
+    code_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    made_at: Mapped[Time]
+    expires_at: Mapped[Time]
+    used_at: Mapped[OptionalTime]
+    used_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    household_id: Mapped[UUID | None] = mapped_column(ForeignKey("household.id"))
+
+
 class WechatTicket(Base):
     """The ticket with which pages are signed for WeChat's JS-SDK, by app: one for all replicas."""
 

@@ -52,7 +52,9 @@ async def notify(services: Services, job: Notify) -> None:
         template = settings.get(keys[0])
         apps = {APPS[way.way] for way in list_templates(template, settings[WAYS_KEY])}
         if job.household_id is not None:
-            recipients = await _list_resident_recipients(session, job.household_id)
+            recipients = await _list_resident_recipients(session, _is_bound_to(job.household_id))
+        elif job.resident_ids:
+            recipients = await _list_resident_recipients(session, Resident.id.in_(job.resident_ids))
         else:
             recipients = await _list_staff_recipients(session, job.staff_ids, job.assignment_id)
         if not recipients and (job.household_id is None or await session.get(Household, job.household_id) is None):
@@ -135,16 +137,22 @@ async def _list_staff_recipients(session: AsyncSession, ids: list[UUID], assignm
     return [Recipient("staff_id", staff_id, frozenset(apps)) for staff_id, apps in rows]
 
 
-async def _list_resident_recipients(session: AsyncSession, household_id: UUID) -> list[Recipient]:
+async def _list_resident_recipients(session: AsyncSession, who: ColumnElement[bool]) -> list[Recipient]:
     rows = await session.execute(
         select(Resident.id, func.array_agg(Identity.app))
         .outerjoin(Identity, (Identity.resident_id == Resident.id) & _is_current())
-        .join(ResidentBinding, ResidentBinding.resident_id == Resident.id)
-        .where(ResidentBinding.household_id == household_id, ResidentBinding.ended_at.is_(None))
+        .where(who)
         .group_by(Resident.id)
         .order_by(Resident.id)
     )
     return [Recipient("resident_id", resident_id, frozenset(apps)) for resident_id, apps in rows]
+
+
+def _is_bound_to(household_id: UUID) -> ColumnElement[bool]:
+    bound = select(ResidentBinding.resident_id).where(
+        ResidentBinding.household_id == household_id, ResidentBinding.ended_at.is_(None)
+    )
+    return Resident.id.in_(bound)
 
 
 def _is_current() -> ColumnElement[bool]:

@@ -17,9 +17,9 @@ from server.core import jobs
 from server.core.clock import CHINA, utc_now
 from server.core.database import advisory_lock, open_session
 from server.core.ids import new_id
-from server.core.job_types import SendNoticeText
+from server.core.job_types import CheckText, SendNoticeText
 from server.core.services import Services
-from server.core.sms import SmsRefused, SmsUnavailable
+from server.core.sms import SmsReceipt, SmsRefused, SmsUnavailable
 from server.core.working_days import day_of
 from server.models.areas import PolicySetting
 from server.models.households import Household
@@ -33,7 +33,9 @@ BUDGET_KEY = "notice.sms_per_month"
 WAIT = timedelta(hours=1)
 # After that the text goes, whatever WeChat still waits for.
 LONGEST_WAIT = timedelta(days=2)
-_COUNTED = ("sending", "sent", "unsure")
+_COUNTED = ("sending", "sent", "unsure", "delivered")
+# After how many minutes the service is asked what became of a text; its operators answer within three days.
+CHECK_AFTER_MIN = (2, 15, 120, 720, 2880)
 
 
 class PreparedText(NamedTuple):
@@ -50,9 +52,9 @@ async def send_notice_text(services: Services, job: SendNoticeText) -> None:
         prepared = await _prepare_text(session, services, job.announcement_id, utc_now())
     if prepared is None:
         return
-    state, why, is_retried = "sent", None, False
+    state, why, is_retried, message_id = "sent", None, False, None
     try:
-        await services.sms.send(prepared.phone, prepared.template, prepared.values)
+        message_id = await services.sms.send(prepared.phone, prepared.template, prepared.values)
     except SmsRefused as refused:
         state, why = "failed", refused.code
     except SmsUnavailable as error:
@@ -62,9 +64,48 @@ async def send_notice_text(services: Services, job: SendNoticeText) -> None:
         announcement = await session.get_one(Announcement, job.announcement_id, with_for_update=True)
         delivery = await session.get_one(MessageDelivery, prepared.delivery_id)
         delivery.state, delivery.why, delivery.ended_at = state, why, utc_now()
+        delivery.message_id = message_id
         _set_text_state(session, announcement, state, why)
+        if message_id is not None:
+            check = CheckText(delivery_id=delivery.id)
+            await jobs.defer(session, check, after=timedelta(minutes=CHECK_AFTER_MIN[0]))
     if is_retried:
         raise SmsUnavailable(why or "")
+
+
+@jobs.task(CheckText)
+async def check_text(services: Services, job: CheckText) -> None:
+    """Write what became of a text message: the phone may be off, or the number another's by now."""
+    async with open_session(services.sessions) as session:
+        delivery = await session.get_one(MessageDelivery, job.delivery_id)
+        announcement = await session.get_one(Announcement, delivery.announcement_id)
+        household = await session.get_one(Household, announcement.household_id)
+        if delivery.receipt_at is not None or delivery.message_id is None or household.phone_sealed is None:
+            return
+        phone = services.encryption.open("household.phone", household.id, household.phone_sealed)
+        message_id, begun_at = delivery.message_id, delivery.begun_at
+    try:
+        receipt = await services.sms.load_receipt(phone, message_id, begun_at)
+    except (SmsRefused, SmsUnavailable):
+        receipt = SmsReceipt("waiting")  # asked again; what was sent stays sent
+    async with open_session(services.sessions) as session:
+        await _take_receipt(session, job, receipt, utc_now())
+
+
+async def _take_receipt(session: AsyncSession, job: CheckText, receipt: SmsReceipt, now: datetime) -> None:
+    delivery = await session.get_one(MessageDelivery, job.delivery_id, with_for_update=True)
+    if delivery.receipt_at is not None:
+        return
+    if receipt.state == "waiting":
+        tries = job.tries + 1
+        if tries < len(CHECK_AFTER_MIN):
+            check = CheckText(delivery_id=job.delivery_id, tries=tries)
+            await jobs.defer(session, check, after=timedelta(minutes=CHECK_AFTER_MIN[tries]))
+        return
+    delivery.receipt_at, delivery.state, delivery.why = now, receipt.state, receipt.why
+    if receipt.state == "failed":
+        announcement = await session.get_one(Announcement, delivery.announcement_id, with_for_update=True)
+        _set_text_state(session, announcement, "failed", receipt.why)
 
 
 async def _prepare_text(
@@ -142,7 +183,8 @@ async def has_budget(session: AsyncSession, area_code: str, now: datetime) -> bo
         .join(Announcement, Announcement.id == MessageDelivery.announcement_id)
         .where(
             MessageDelivery.way == "sms",
-            MessageDelivery.state.in_(_COUNTED),
+            # What the operator could not deliver was paid for too.
+            MessageDelivery.state.in_(_COUNTED) | MessageDelivery.message_id.is_not(None),
             MessageDelivery.begun_at >= month,
             Announcement.area_code.startswith(payer, autoescape=True),
         )

@@ -52,6 +52,12 @@ KINDS: Mapping[str, NoticeKind] = {
         "有人登录并绑定了您家的申请；如不是您或家人，请联系乡镇（街道）",
         "Somebody signed in and bound your application. If it is nobody of yours, call the town office",
     ),
+    "device_opened": NoticeKind(
+        "resident",
+        "账号在新设备登录",
+        "您的账号在另一台设备上登录了。如不是您本人，请立即联系乡镇（街道）",
+        "Your account was signed in on another device. If it was not you, call the town office at once",
+    ),
     "sign_in_changed": NoticeKind(
         "staff",
         "登录方式有变动",

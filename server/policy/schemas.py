@@ -47,7 +47,7 @@ from server.policy.values import (
 # What households are told (`server/notifications/wording.py`).
 NoticeKind = Literal[
     "papers", "accepted", "posted", "decided", "answered", "changed", "bound", "register_changed", "deadline_moved",
-    "proof_due", "grace_ending", "payday",
+    "proof_due", "grace_ending", "payday", "device_opened",
 ]  # fmt: skip
 # The categories that a calculation knows (`server/benefits/uplifts.py`).
 Uplift = Literal["aged", "age_70", "minor", "severe_disability", "serious_illness", "single_parent", "student"]

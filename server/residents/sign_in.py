@@ -47,6 +47,7 @@ from server.identity.identities import find_or_create_member
 from server.identity.sign_in import bind_member
 from server.models.cases import CaseFile
 from server.models.households import Household, HouseholdMember
+from server.models.people import BindingWay
 from server.models.sign_in import SignInCode
 
 CODE_LIFETIME = timedelta(minutes=5)
@@ -202,12 +203,12 @@ async def _sign_in(services: Services, data: ResidentSignIn, address: str, now: 
         await end_locks(session, locks)
         resident = await find_or_create_member(session, match.member_id, now)
         signed_in = await open_device(session, services, resident, data.device, now)
-        await bind_member(session, resident.id, match.case, match.member_id)
+        way: BindingWay = "pin" if data.code is None else "sms"
+        await bind_member(session, resident.id, match.case, match.member_id, way)
         caller = await load_caller(session, signed_in.device_id)
         audit.record(
-            session, caller, Action.RESIDENT_BOUND, "case", match.case.id, area_code=match.case.area_code,
-            by="pin" if data.code is None else "sms",
-        )  # fmt: skip
+            session, caller, Action.RESIDENT_BOUND, "case", match.case.id, area_code=match.case.area_code, by=way
+        )
         return signed_in
 
 

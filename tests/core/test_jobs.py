@@ -55,6 +55,7 @@ STORED: list[tuple[str, dict[str, Any]]] = [
     ("packages.write", {"export_id": ID}),
     ("packages.remove", {"timestamp": 1}),
     ("notifications.send_text", {"announcement_id": ID}),
+    ("notifications.check_text", {"delivery_id": ID, "tries": 2}),
     ("residents.send_sign_in_code", {"code_id": ID}),
     (
         "notifications.tell",
@@ -120,6 +121,7 @@ REQUIRE_ROW = {
     "cases.visit_decided",
     "evidence.examine",
     "imports.apply",
+    "notifications.check_text",
     "notifications.send",
     "notifications.send_text",
     "residents.send_sign_in_code",

@@ -25,7 +25,7 @@ TOLD = SENT | {"touser": "oSVdemo-a", "page": "https://a.example/r/"}
 
 
 class Clock:
-    now = 1_000_000.0
+    now = 1_700_000_000.0
 
     def __call__(self):
         return self.now

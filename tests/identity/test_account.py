@@ -114,6 +114,7 @@ async def test_every_change_to_sign_in_is_among_those_that_need_a_step_up(system
         ("POST", "/auth/v1/resident/sign-in"),
         ("POST", "/auth/v1/resident/sign-in-code"),
         ("POST", "/auth/v1/resident/bind-phone"),  # the number that WeChat names and the ID number are the proof
+        ("POST", "/auth/v1/resident/binding-code"),  # an officer looks at the person and their ID card
         ("POST", "/auth/v1/qr/begin"),
         ("POST", "/auth/v1/qr/look"),
         ("POST", "/auth/v1/qr/confirm"),  # of staff it wants a step-up: test_qr_sign_in

@@ -89,6 +89,9 @@ async def test_the_browser_that_shows_the_code_is_signed_in_once_the_number_was_
     async with services.sessions() as session:
         entry = await session.scalar(select(AuditEntry).where(AuditEntry.action == "device.confirmed"))
         assert entry.actor_id == officer.id
+    await system.run_jobs()
+    notices = (await officer.http.get("/desk/v1/notices")).json()["items"]
+    assert [(line["kind"], line["facts"]["what"]) for line in notices] == [("sign_in_changed", "扫码登录了一台电脑")]
 
 
 async def test_staff_confirm_with_their_password_so_that_a_stolen_token_is_no_session(system, officer):

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
-from server.core.job_types import Notify, SendMessage, SendNoticeText
+from server.core.job_types import CheckText, Notify, SendMessage, SendNoticeText
 from server.core.wechat import WechatUnavailable
 from server.demo.wechat_message_stub import PushedEvent, sign_event
 from server.models.areas import PolicySetting
@@ -246,6 +246,32 @@ async def test_a_household_that_nothing_reaches_gets_a_text_and_its_area_pays(re
     }  # fmt: skip
     missed = (await desk.http.get("/desk/v1/announcements", params={"outcome": "not_reached"})).json()["items"]
     assert [line["textState"] for line in missed] == ["over_budget"]
+
+
+@pytest.mark.parametrize(
+    ("ending", "state", "why", "outcome"),
+    [("5678", "delivered", None, "reached"), ("2222", "failed", "MOBILE_NOT_ON_SERVICE", "not_reached"),
+     ("3333", "sent", None, "reached")],
+)  # fmt: skip
+async def test_the_receipt_of_a_text_is_asked_for_and_shown(
+    reader, services, budget, desk, ending, state, why, outcome
+):
+    sealed = services.encryption.seal("household.phone", reader.case.household_id, f"1390000{ending}")
+    async with open_session(services.sessions) as session:
+        (await session.get_one(Household, reader.case.household_id)).phone_sealed = sealed
+    await reader.tell()
+    assert await text_of(services, reader.case) == "sent"
+    async with services.sessions() as session:
+        delivery_id = (await session.scalars(select(MessageDelivery.id).where(MessageDelivery.way == "sms"))).one()
+    for _ in range(2):  # asked again, it stays as it is
+        await texts.check_text(services, CheckText(delivery_id=delivery_id))
+    [line] = (await desk.http.get("/desk/v1/announcements")).json()["items"]
+    page = (await desk.http.get(f"/desk/v1/announcements/{line['id']}")).json()
+    [text] = page["texts"]
+    assert (text["state"], text["why"], line["outcome"]) == (state, why, outcome)
+    assert (text["receiptAt"] is None) == (ending == "3333")
+    async with services.sessions() as session:  # what could not be delivered was paid for too
+        assert not await texts.has_budget(session, reader.case.area_code, NOON)
 
 
 async def test_who_was_reached_or_has_read_it_gets_no_text(reader, services, budget):

@@ -240,7 +240,7 @@ async def test_an_officer_sees_who_is_bound_to_a_household_and_ends_it_with_a_re
         rows = select(ResidentBinding.household_id).where(ResidentBinding.ended_at.is_(None)).limit(1)
         home = await session.scalar(rows)
     page = await at_desk("maohetang", "county_officer", f"/households/{home}")
-    bound = page.get_by_role("region", name="微信绑定")
+    bound = page.get_by_role("region", name="居民绑定")
     await expect(bound.get_by_text("已绑定")).to_be_visible()
     await bound.get_by_role("button", name="解除绑定").press("Enter")
     dialog = dialog_of(page)
@@ -253,7 +253,7 @@ async def test_an_officer_sees_who_is_bound_to_a_household_and_ends_it_with_a_re
     row = bound.locator("tbody tr").first
     await expect(row).to_contain_text("手机遗失，本人来所申请")
     await expect(row).to_contain_text("毛荷塘")
-    await expect(bound.get_by_role("button")).to_have_count(0)
+    await expect(bound.get_by_role("button", name="解除绑定")).to_have_count(0)
     await shoot(page, "desk-binding-ended", full_page=True)
     assert faults == [] == await find_faults(page)
 

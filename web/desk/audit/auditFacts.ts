@@ -189,6 +189,7 @@ const SIGN_OUT_REASONS: Record<string, Message> = {
   reject: ['不接收', 'Refused'],
   pin: ['凭条查询码', 'PIN of the slip'],
   sms: ['短信验证码', 'Code by SMS'],
+  counter: ['窗口', 'At the counter'],
   import: ['导入', 'Import'],
   ended_by_owner: ['本人在另一设备上结束', 'Ended from another device'],
   password_changed: ['密码已修改', 'Password changed'],

@@ -67,6 +67,7 @@ const TEMPLATES: Labels = {
   proof_due: ['定期证明', 'proof due'],
   grace_ending: ['渐退期将满', 'gradual exit ends'],
   payday: ['款项到账', 'payday'],
+  device_opened: ['新设备登录', 'another device'],
   papers: ['补材料', 'papers'],
   posted: ['公示', 'posted'],
   returned: ['退回', 'returned'],
