@@ -1,7 +1,7 @@
 """Read the rows of an area piece by piece: memory stays flat whatever the number of rows."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -57,6 +57,8 @@ async def prepare_reading(session: AsyncSession) -> None:
     for name in _UNLIMITED:
         await session.execute(text(f"SET LOCAL {name} = 0"))
     await session.execute(text(f"SET LOCAL work_mem = '{_WORK_MEMORY}'"))
+    # All rows are fetched: a plan for the first of them would look up each of the others by itself.
+    await session.execute(text("SET LOCAL cursor_tuple_fraction = 1.0"))
     # Times are written into JSON in the zone of the session.
     await session.execute(text("SET LOCAL timezone = 'UTC'"))
 
@@ -69,19 +71,28 @@ async def read_pieces(
     session: AsyncSession, encryption: Encryption, names: Names, table: Table, area: str
 ) -> AsyncIterator[list[Row]]:
     """Yield the rows of a table as a package holds them, in the order of their keys."""
-    result = await session.stream(
-        text(select_rows(table)), {"area": f"{area}%"}, execution_options={"yield_per": ROWS_A_PIECE}
-    )
-    async for piece in result.scalars().partitions():
-        yield [open_row(encryption, names, table, msgspec.json.decode(row)) for row in piece]
+    async for piece in _fetch_pieces(session, select_rows(table), area):
+        yield [open_row(encryption, names, table, msgspec.json.decode(row)) for (row,) in piece]
 
 
 async def read_objects(session: AsyncSession, area: str) -> AsyncIterator[StoredObject]:
-    rows = await session.stream(
-        text(select_objects()), {"area": f"{area}%"}, execution_options={"yield_per": ROWS_A_PIECE}
-    )
-    async for row in rows:
-        yield name_object(row)
+    async for piece in _fetch_pieces(session, select_objects(), area):
+        for row in piece:
+            yield name_object(row)
+
+
+async def _fetch_pieces(session: AsyncSession, query: str, area: str) -> AsyncIterator[Sequence[Any]]:
+    """Fetch from a cursor of the database. A streamed result holds all of its rows in memory at once.
+
+    A cursor takes no parameters, so the code of the area, which is digits, stands in its text.
+    """
+    if not area.isascii() or not area.isdigit():
+        raise ValueError(area)
+    selected = query.replace(":area", f"'{area}%'")
+    await session.execute(text(f"DECLARE packaged NO SCROLL CURSOR FOR {selected}"))
+    while piece := (await session.execute(text(f"FETCH {ROWS_A_PIECE} FROM packaged"))).all():
+        yield piece
+    await session.execute(text("CLOSE packaged"))
 
 
 class Digester:
