@@ -169,6 +169,7 @@ LEFT_OUT: dict[str, str] = {
     "attempt_lock": _SESSION,
     "attempt_window": _SESSION,
     "audit_seal": "a chain of signatures goes on in no other installation",
+    "binding_code": _SESSION,
     "calendar_day": "each installation enters the decree of the State Council",
     "day_plan_stop": _PASSING,
     "failed_job": "jobs of this installation",
