@@ -215,6 +215,7 @@ _ROUTE_HANDLERS: list[ControllerRouterHandler] = [
     server.identity.routes.desk_router,
     server.identity.account_routes.router,
     server.identity.deputy_routes.router,
+    server.identity.deputy_routes.field_router,
     server.identity.account_routes.link_router,
     field_api.routes.router,
     field_api.uploads.routes.router,

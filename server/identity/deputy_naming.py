@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, literal, or_, select
+from sqlalchemy import ColumnElement, and_, exists, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -78,6 +78,18 @@ class DeputyshipLine(ResponseBody):
     ended_at: datetime | None
     ended_by: str | None
     may_end: bool
+
+
+class Colleague(ResponseBody):
+    id: UUID
+    name: str
+
+
+class OwnLeave(ResponseBody):
+    """`colleagues`: whom the caller may name as their deputy. `deputyships`: theirs that are planned or running."""
+
+    colleagues: list[Colleague]
+    deputyships: list[DeputyshipLine]
 
 
 async def list_deputyships(
@@ -176,13 +188,7 @@ async def _require_deputy(
     reach = in_areas(StaffRole.area_code, caller, MANAGERS)
     if body.staff_id == caller.id:
         await _require_no_reviewer(session, body.deputy_id)
-        towns = {area_code[:_TOWN_DIGITS] for role, area_code in roles if role in FIELD_ROLES}
-        if not towns:
-            raise Problem("auth.forbidden", roles=", ".join(sorted(FIELD_ROLES)))
-        reach = or_(
-            *(StaffRole.area_code.startswith(town, autoescape=True) for town in towns),
-            *(literal(town).startswith(StaffRole.area_code) for town in towns),
-        )
+        reach = _in_own_towns(roles)
     found = await session.scalar(
         select(Staff.id)
         .join(StaffRole, StaffRole.staff_id == Staff.id)
@@ -193,6 +199,39 @@ async def _require_deputy(
         .limit(1)
     )  # fmt: skip
     require_found(found)
+
+
+def _in_own_towns(roles: Sequence[tuple[Role, str]]) -> ColumnElement[bool]:
+    """Match roles in the towns where somebody works in the field. Raise `auth.forbidden` for who does not."""
+    towns = {area_code[:_TOWN_DIGITS] for role, area_code in roles if role in FIELD_ROLES}
+    if not towns:
+        raise Problem("auth.forbidden", roles=", ".join(sorted(FIELD_ROLES)))
+    return or_(
+        *(StaffRole.area_code.startswith(town, autoescape=True) for town in towns),
+        *(literal(town).startswith(StaffRole.area_code) for town in towns),
+    )
+
+
+async def load_own_leave(session: AsyncSession, caller: Caller) -> OwnLeave:
+    """Return whom the caller may name, and the deputyships of theirs that are not over."""
+    holds = and_(StaffRole.staff_id == Staff.id, _is_current())
+    works_here = holds & StaffRole.role.in_(FIELD_ROLES) & StaffRole.deputy_for.is_(None)
+    colleagues = await session.execute(
+        select(Staff.id, Staff.name)
+        .where(
+            Staff.id != caller.id,
+            Staff.disabled_at.is_(None),
+            exists().where(works_here, _in_own_towns(await _list_roles(session, caller.id))),
+            ~exists().where(holds, StaffRole.role.in_(DESK_ROLES)),
+        )
+        .order_by(Staff.name, Staff.id)
+    )
+    own = or_(Deputyship.staff_id == caller.id, Deputyship.deputy_id == caller.id)
+    rows = _select_lines(caller).where(own, Deputyship.ended_at.is_(None)).order_by(Deputyship.starts_on, Deputyship.id)
+    return OwnLeave(
+        colleagues=[Colleague(id=staff_id, name=name) for staff_id, name in colleagues],
+        deputyships=[_line(caller, *row) for row in await session.execute(rows)],
+    )
 
 
 async def _require_no_reviewer(session: AsyncSession, deputy_id: UUID) -> None:

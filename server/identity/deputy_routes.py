@@ -11,6 +11,7 @@ from server.core.http import (
     LOOKUP_ERRORS,
     SIGNED_IN_ERRORS,
     CallerDep,
+    FieldStaff,
     PageLimit,
     ServicesDep,
     Session,
@@ -20,7 +21,7 @@ from server.core.paging import Page
 from server.http.exports import ROLE_LABELS, build_export_route
 from server.http.reads import reads
 from server.identity import deputy_naming
-from server.identity.deputy_naming import DeputyshipLine, NameDeputy
+from server.identity.deputy_naming import DeputyshipLine, NameDeputy, OwnLeave
 from server.identity.step_up import StepUpHeader, require_step_up
 
 _NAMING = LOOKUP_ERRORS | error_responses(
@@ -89,6 +90,18 @@ async def end_deputy(deputyship_id: FromPath[UUID], caller: CallerDep, session: 
     return await deputy_naming.end_early(session, caller, deputyship_id, utc_now())
 
 
+@get(
+    "/leave",
+    opt=reads("staff"),
+    responses=SIGNED_IN_ERRORS,
+    description="For a caseworker who goes on leave: whom they may name as their deputy, and who stands in now or "
+    "soon. `POST /desk/v1/deputies` names one.",
+)
+async def show_own_leave(field_staff: FieldStaff, session: Session) -> OwnLeave:
+    return await deputy_naming.load_own_leave(session, field_staff)
+
+
+field_router = Router("/field/v1", route_handlers=[show_own_leave], tags=["staff"], security=BEARER)
 router = Router(
     "/desk/v1",
     route_handlers=[list_deputies, export_deputies, name_deputy, end_deputy],

@@ -161,7 +161,15 @@ async def test_a_person_names_a_colleague_of_their_own_town_for_their_homes_alon
         services, next(p.login for p in county.staff if p.role == "caseworker" and p.area_code[:9] != TOWN)
     )
     await name(absent, absent.id, elsewhere, today, status=404)
+    leave = (await absent.http.get("/field/v1/leave")).json()
+    offered = {colleague["id"] for colleague in leave["colleagues"]}
+    assert str(deputy.id) in offered
+    assert not {str(absent.id), str(elsewhere)} & offered
+    assert leave["deputyships"] == []
     line = await name(absent, absent.id, deputy.id, today, withDuties=True)
+    for person in (absent, deputy):
+        leave = (await person.http.get("/field/v1/leave")).json()
+        assert [running["id"] for running in leave["deputyships"]] == [line["id"]]
     assert {duty["role"] for duty in line["duties"]} == {"caseworker"}
     assert set(await absent.pull("households")) <= set(await deputy.pull("households"))
     assert line["mayEnd"]
