@@ -96,7 +96,7 @@ class RecordStanding(Revision, kw_only=True):
     receipt: str | None
     version: int
     # Of a record that a ledger takes: whether it did. A person at the desk looks at `repeated`, `late` and `contrary`.
-    outcome: Literal["entered", "repeated", "late", "contrary", "overtaken"] | UnsetType = UNSET
+    outcome: Literal["entered", "repeated", "late", "contrary", "overtaken", "unreadable"] | UnsetType = UNSET
 
 
 class ServedVisit(VisitDocument, kw_only=True):

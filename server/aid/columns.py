@@ -84,6 +84,7 @@ _OUTCOMES = {
     "late": "已结束，未入账",
     "contrary": "补正为未发放，待核实",
     "overtaken": "已由他人发放",
+    "unreadable": "无法读取，未入账",
 }
 _PICTURES = {
     "none": "无",

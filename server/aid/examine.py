@@ -18,6 +18,8 @@ from server.models.aid import DEAD_AID_STATES, AidBatch, AidFinding, AidLine, Ai
 
 # Lines that give something, or are to.
 _NOTHING_GIVEN = (*DEAD_AID_STATES, "not_handed_out", "taken_back")
+# The finding of each outcome of a phone's record that the ledger did not take.
+_NOT_ENTERED = {"repeated": "recorded_again", "late": "recorded_late", "unreadable": "record_unreadable"}
 
 
 class _Found(NamedTuple):
@@ -152,8 +154,8 @@ async def _find_by_records(session: AsyncSession, batch: AidBatch) -> list[_Foun
     counted: dict[tuple[UUID, str], int] = {}
     found = []
     for record in rows.scalars():
-        if record.outcome in {"repeated", "late"}:
-            code = "recorded_again" if record.outcome == "repeated" else "recorded_late"
+        code = _NOT_ENTERED.get(record.outcome)
+        if code is not None:
             counted[record.line_id, code] = counted.get((record.line_id, code), 0) + 1
         elif record.outcome == "contrary":
             found.append(_Found(record.line_id, "amended_not_given", {}))

@@ -26,6 +26,10 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
     "recorded_late": FindingKind(
         "批次或该行已结束，手机登记 {count} 次未入账", "{count} recorded by phone after the batch or the line had ended"
     ),
+    "record_unreadable": FindingKind(
+        "手机登记 {count} 次台账无法读取，未入账，请查看原记录",
+        "{count} recorded by phone that the ledger could not read and did not enter: look at the records",
+    ),
     "amended_on_phone": FindingKind(
         "手机登记已补正为第 {version} 版，发放情况有变",
         "Amended on the phone (version {version}), other than it was",

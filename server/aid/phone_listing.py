@@ -20,7 +20,7 @@ from server.models.records import Record, Task
 from server.records.handouts import BATCH, find_signature
 
 _NEWEST_RECORD = Keyset(Record.submitted_at, Record.id, descending=True)
-AidRecordOutcome = Literal["entered", "repeated", "late", "contrary", "overtaken"]
+AidRecordOutcome = Literal["entered", "repeated", "late", "contrary", "overtaken", "unreadable"]
 
 
 class AidPhoneRecord(ResponseBody):

@@ -9,9 +9,8 @@ from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-import msgspec
 from sqlalchemy import exists, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
@@ -22,7 +21,10 @@ from server.audit.actions import Action
 from server.core import jobs
 from server.core.clock import utc_now
 from server.core.database import open_session
+from server.core.errors import Problem
+from server.core.free_text import mask_numbers
 from server.core.job_types import EnterHandouts
+from server.core.location import usable_fix
 from server.core.log import log
 from server.core.services import Services
 from server.core.working_days import day_of
@@ -31,18 +33,30 @@ from server.models.records import Record
 from server.records.handouts import KIND, DueLine, find_signature, read_given
 from server.sync_feed.publish import publish_change
 
-AidOutcome = Literal["entered", "repeated", "late", "contrary", "overtaken"]
+AidOutcome = Literal["entered", "repeated", "late", "contrary", "overtaken", "unreadable"]
+# What fails again however often it is tried. Any other error, such as a lost connection, is the job's to try again.
+_FAILS_FOR_GOOD = (Problem, DataError, IntegrityError, ArithmeticError, LookupError, TypeError, ValueError)
 
 
 @jobs.task(EnterHandouts)
 async def enter_handouts(services: Services, _: EnterHandouts) -> None:
-    """Enter all that waits, each batch in a transaction of its own. Idempotent."""
+    """Enter all that waits, each batch in a transaction of its own. Idempotent.
+
+    A batch that fails keeps no other waiting; the job fails afterwards, and is tried again.
+    """
     async with open_session(services.sessions) as session:
         waiting = select(AidLine.batch_id).distinct().join(Record, Record.subject_id == AidLine.id)
         batch_ids = list(await session.scalars(waiting.where(*_is_waiting()).order_by(AidLine.batch_id)))
+    failed: Exception | None = None
     for batch_id in batch_ids:
-        async with open_session(services.sessions) as session:
-            await enter_batch(session, batch_id, utc_now())
+        try:
+            async with open_session(services.sessions) as session:
+                await enter_batch(session, batch_id, utc_now())
+        except Exception as error:  # noqa: BLE001  raised below, once the others are done
+            log.error("aid.batch_failed", batch=str(batch_id), why=type(error).__name__)
+            failed = failed or error
+    if failed is not None:
+        raise failed
 
 
 def _is_waiting() -> tuple[Any, ...]:
@@ -60,37 +74,52 @@ async def enter_batch(session: AsyncSession, batch_id: UUID, now: datetime) -> N
         .where(AidLine.batch_id == batch.id, *_is_waiting())
         .order_by(Record.submitted_at, Record.id)
     )
-    entered: list[tuple[Record, AidLine]] = []
+    looked_at: list[tuple[Record, AidLine]] = []
     for record, line in rows.all():
-        record_id = record.id
         try:
             async with session.begin_nested():
                 await _enter(session, batch, line, record, now)
-        except (SQLAlchemyError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-            # One record that can't be read must not keep the others.
-            log.warning("aid.record_failed", record=str(record_id), why=type(error).__name__)
-        else:
-            entered.append((record, line))
+        except _FAILS_FOR_GOOD as error:
+            # One record that can't be read must not keep the others, and is put before a person.
+            await session.refresh(line)
+            log.warning("aid.record_failed", record=str(record.id), why=type(error).__name__)
+            await _write_outcome(session, line, record, "unreadable", now)
+        looked_at.append((record, line))
     await examine_batch(session, batch, now)
-    await publish_change(session, "records", [record.id for record, _ in entered])
-    await send_handout_tasks(session, batch, {line.area_code for _, line in entered})
+    await publish_change(session, "records", [record.id for record, _ in looked_at])
+    await send_handout_tasks(session, batch, {line.area_code for _, line in looked_at})
 
 
 async def _enter(session: AsyncSession, batch: AidBatch, line: AidLine, record: Record, now: datetime) -> None:
     handout = read_handout(batch, line, record, day_of(now))
-    before = await session.get(AidLineRecord, record.id)
     stands = line.record_id == record.id
     outcome = judge_record(batch.state, line.state, stands=stands, is_given=handout.state == "handed_out")
-    is_changed = before is not None and before.is_changed
+    is_changed = False
     if outcome == "entered":
         was_given = line.state == "handed_out"
         changed = write_handout(line, handout, record.author_id, now, record.id)
-        is_changed = is_changed or (was_given and changed)
-        _record_entry(session, batch, record, handout)
-    if before is None:
-        before = AidLineRecord(record_id=record.id, line_id=line.id)
-        session.add(before)
-    before.version, before.outcome, before.is_changed, before.looked_at = record.version, outcome, is_changed, now
+        is_changed = was_given and changed
+        if changed:
+            _record_entry(session, batch, record, handout)
+    await _write_outcome(session, line, record, outcome, now, is_changed=is_changed)
+
+
+async def _write_outcome(
+    session: AsyncSession,
+    line: AidLine,
+    record: Record,
+    outcome: AidOutcome,
+    now: datetime,
+    *,
+    is_changed: bool = False,
+) -> None:
+    entry = await session.get(AidLineRecord, record.id)
+    if entry is None:
+        entry = AidLineRecord(record_id=record.id, line_id=line.id, is_changed=False)
+        session.add(entry)
+    entry.version, entry.outcome, entry.looked_at = record.version, outcome, now
+    entry.is_changed = entry.is_changed or is_changed
+    await session.flush()  # what the tables refuse is this record's failure, not that of its batch
 
 
 def judge_record(batch_state: str, line_state: str, *, stands: bool, is_given: bool) -> AidOutcome:
@@ -109,10 +138,14 @@ def judge_record(batch_state: str, line_state: str, *, stands: bool, is_given: b
 
 
 def read_handout(batch: AidBatch, line: AidLine, record: Record, today: date) -> Handout:
-    """Read a record as a handout of the ledger. Its picture is the one that the signed document lists."""
+    """Read a record as a handout of the ledger. Its picture is the one that the signed document lists.
+
+    The record keeps every word as it was signed; in the ledger, which is read by more people, identity and card numbers
+    in them are masked.
+    """
     answers = record.document["answers"]
     if answers["given_outcome"] == "not_handed_out":
-        return Handout(line_id=line.id, state="not_handed_out", reason=answers["not_given_reason"])
+        return Handout(line_id=line.id, state="not_handed_out", reason=_read_text(answers["not_given_reason"], 1000))
     due = DueLine(line.area_code, batch.form == "money", line.planned_milli, line.planned_fen)
     given = None if answers.get("given_as_agreed") is True else read_given(due, answers)
     given_on = day_of(record.started_at)
@@ -125,18 +158,23 @@ def read_handout(batch: AidBatch, line: AidLine, record: Record, today: date) ->
         milli=None if due.is_money else given,
         fen=given if due.is_money else None,
         recipient=answers["given_to"],
-        recipient_name=str(answers.get("recipient_name") or "")[:40],
-        relation=str(answers.get("recipient_relation") or "")[:40],
+        recipient_name=_read_text(answers.get("recipient_name"), 40),
+        relation=_read_text(answers.get("recipient_relation"), 40),
         signature_sha256=find_signature(answers, [(photo["id"].lower(), photo["sha256"]) for photo in listed]),
         fix=_read_fix(record.document.get("fix")),
     )
 
 
-def _read_fix(fix: dict[str, Any] | None) -> HandoutFix | None:
-    if not fix:
+def _read_text(text: object, most: int) -> str:
+    return mask_numbers(str(text or ""))[:most]
+
+
+def _read_fix(reported: dict[str, Any] | None) -> HandoutFix | None:
+    """Read where it was, without what no sensor can give: iOS says -1 for an accuracy that it does not know."""
+    fix = usable_fix(reported)
+    if fix is None:
         return None
-    taken = {name: fix[name] for name in ("latitude", "longitude", "datum", "accuracyM") if fix.get(name) is not None}
-    return msgspec.convert(taken, HandoutFix)
+    return HandoutFix(latitude=fix.latitude, longitude=fix.longitude, datum=fix.datum, accuracy_m=fix.accuracy_m)
 
 
 def _record_entry(session: AsyncSession, batch: AidBatch, record: Record, handout: Handout) -> None:

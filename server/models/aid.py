@@ -38,7 +38,7 @@ DEAD_AID_STATES = ("left_out", "cancelled")
 # What a household reads of its own.
 GIVEN_AID_STATES = ("handed_out", "taken_back")
 RECIPIENTS = ("head", "member", "proxy")
-AID_OUTCOMES = ("entered", "repeated", "late", "contrary", "overtaken")
+AID_OUTCOMES = ("entered", "repeated", "late", "contrary", "overtaken", "unreadable")
 # Who prepares, releases and hands out within their areas.
 AID_ROLES = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 AID_READERS = AID_ROLES | {Role.SUPERVISOR}
@@ -187,7 +187,8 @@ class AidLineRecord(Base):
 
     `entered`: the line says so. `repeated`: it had been handed out by another record. `late`: the batch or the line was
     closed. `contrary`: an amendment says that it was not handed out after all. `overtaken`: nobody was met, and
-    somebody else has handed it out. A repeated, late or contrary one is a finding.
+    somebody else has handed it out. `unreadable`: the ledger can't take it as it stands. A repeated, late, contrary or
+    unreadable one is a finding.
     """
 
     __tablename__ = "aid_line_record"

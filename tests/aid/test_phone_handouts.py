@@ -1,13 +1,19 @@
 """Handouts recorded on a phone become lines of the ledger once, and nothing of what phones say is lost."""
 
+from datetime import date
+
 import pytest
 from sqlalchemy import func, select, update
 
-from server.aid.phone_records import judge_record
+from server.aid import phone_records
+from server.aid.phone_records import enter_handouts, judge_record
 from server.core.clock import utc_now
 from server.core.database import open_session
+from server.core.id_numbers import make_id_number
 from server.core.ids import new_id
-from server.models.aid import AidLine, AidLineRecord
+from server.core.job_types import EnterHandouts
+from server.models.aid import AidBatch, AidLine, AidLineRecord
+from server.models.audit import AuditEntry
 from server.models.cases import RelativeOnStaff
 from server.models.households import Caseload
 from server.models.people import Staff, StaffRole
@@ -17,6 +23,8 @@ from server.sync_feed.publish import publish_tasks_of_homes
 from tests.makers.aid import AidOffice, to_head
 from tests.makers.cases import VILLAGE
 from tests.makers.records import find_handout_task, make_handout, push_record
+
+ID_NUMBER = make_id_number("110101", date(1970, 1, 2), 1)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +157,69 @@ async def test_two_phones_and_the_desk_hand_a_home_out_once(handing, phone, syst
     assert all(item["kind"] != "handout" for item in (await phone.pull("tasks")).values())
 
 
-async def test_an_amendment_changes_what_was_given_and_never_into_nothing(handing, phone, system):
+async def test_a_name_with_a_number_and_a_bad_reading_are_entered_and_what_nobody_can_read_is_found(
+    handing, phone, system, services
+):
+    aid, batch = handing
+    task = await find_handout_task(phone)
+    first, second, third = task["homes"]
+    named = await make_handout(
+        phone, task, first, given_to="proxy", recipient_name=f"吴麦青{ID_NUMBER}", recipient_relation="邻居"
+    )
+    named.record["fix"]["accuracyM"] = -1
+    nowhere = await make_handout(phone, task, second)
+    nowhere.record["fix"] |= {"latitude": 912.5, "accuracyM": 250_000}
+    # Of a line of goods whose value times this quantity is beyond what a column holds.
+    beyond = await make_handout(phone, task, third, given_as_agreed=False, given_quantity="999999999")
+    async with open_session(services.sessions) as session:
+        await session.execute(update(AidBatch).values(form="goods"))
+        values = {"planned_milli": 1, "planned_fen": 10**12}
+        await session.execute(update(AidLine).where(AidLine.id == third["id"]).values(**values))
+    for kit in (beyond, named, nowhere):
+        await push_record(phone, kit)
+    await system.run_jobs()
+    lines = {line["id"]: line for line in await aid.lines(batch)}
+    assert [lines[home["id"]]["state"] for home in task["homes"]] == ["handed_out", "handed_out", "planned"]
+    assert lines[first["id"]]["recipientName"] == "吴麦青" + "*" * 18
+    async with services.sessions() as session:
+        fixes = await session.execute(select(AidLine.id, AidLine.fix))
+        fix_of = {str(line_id): fix for line_id, fix in fixes}
+    assert (fix_of[first["id"]]["accuracyM"], fix_of[second["id"]]) == (None, None)
+    assert (await phone.pull("records"))[beyond.record["id"]]["server"]["outcome"] == "unreadable"
+    path = f"/desk/v1/aid-batches/{batch['id']}/phone-records"
+    assert sorted(row["outcome"] for row in (await aid.town.http.get(path)).json()["items"]) == [
+        "entered", "entered", "unreadable",
+    ]  # fmt: skip
+    assert "record_unreadable" in [finding["code"] for finding in await aid.findings(batch)]
+
+
+async def test_a_batch_that_fails_keeps_no_other_waiting(handing, phone, services, monkeypatch):
+    aid, batch = handing
+    task = await find_handout_task(phone)
+    home = task["homes"][0]
+    other = await aid.released(
+        "temporary", areaCode=task["areaCode"], householdIds=[home["householdId"]], eachFen=100_00, cause="illness"
+    )
+    tasks = [item for item in (await phone.pull("tasks")).values() if item["kind"] == "handout"]
+    for item in tasks:
+        await push_record(phone, await make_handout(phone, item, item["homes"][0]))
+    enter = phone_records.enter_batch
+    refused = min(batch["id"], other["id"])
+
+    async def fail_once(session, batch_id, now):
+        if str(batch_id) == refused:
+            raise OSError("gone")
+        await enter(session, batch_id, now)
+
+    monkeypatch.setattr(phone_records, "enter_batch", fail_once)
+    with pytest.raises(OSError, match="gone"):
+        await enter_handouts(services, EnterHandouts())
+    async with services.sessions() as session:
+        entered = await session.scalars(select(AidLine.batch_id).where(AidLine.state == "handed_out"))
+        assert [str(batch_id) for batch_id in entered] == [max(batch["id"], other["id"])]
+
+
+async def test_an_amendment_changes_what_was_given_and_never_into_nothing(handing, phone, system, services):
     aid, batch = handing
     task = await find_handout_task(phone)
     kit = await make_handout(phone, task, task["homes"][0])
@@ -165,7 +235,14 @@ async def test_an_amendment_changes_what_was_given_and_never_into_nothing(handin
         (line,) = await aid.lines(batch, state="handed_out")
         return line["givenFen"], [finding["code"] for finding in await aid.findings(batch)]
 
+    async def count_entries():
+        async with services.sessions() as session:
+            entries = select(func.count()).select_from(AuditEntry).where(AuditEntry.action == "aid.handed_out")
+            return await session.scalar(entries)
+
+    assert (await amend(), await count_entries()) == ((200_00, []), 1)
     assert await amend(given_as_agreed=False, given_quantity="120") == (120_00, ["amended_on_phone"])
+    assert await count_entries() == 2
     not_given = {"given_outcome": "not_handed_out", "not_given_reason": "记错人家"}
     assert await amend(**not_given) == (120_00, ["amended_not_given"])
 

@@ -27,6 +27,7 @@ export const r = defineMessages({
   outcome_repeated: ['重复登记，由办公室核实', 'Recorded twice: the office looks at it'],
   outcome_late: ['批次已结束，由办公室核实', 'The batch had ended: the office looks at it'],
   outcome_contrary: ['与台账不符，由办公室核实', 'Not as the ledger says: the office looks at it'],
+  outcome_unreadable: ['台账无法读取，由办公室核实', 'The ledger could not read it: the office looks at it'],
   unfinished: ['未提交', 'Not submitted'],
   recorded: ['已提交', 'Submitted'],
   nothingRecorded: ['还没有记录', 'Nothing recorded yet'],

@@ -24,6 +24,7 @@ test('a home that this phone has handed out is never begun again, whatever the o
   for (const [state, records, expected] of [
     ['waiting', [record(undefined)], 'waiting'],
     ['waiting', [record(received)], 'received'],
+    ['waiting', [record({ ...received, outcome: 'unreadable' })], 'received'],
     ['given', [record({ ...received, outcome: 'entered' })], 'given'],
     ['given', [], 'other'],
     ['closed', [], 'closed'],

@@ -43,10 +43,11 @@ export function nameRecipient({ headName }: TaskHome, answers: WorkRecord['answe
   return answers['given_to'] === 'head' ? headName : String(answers['recipient_name'] ?? '').trim();
 }
 
-/** A record that hands out and that the office has not turned down: another one would hand out twice. */
+/** A record that hands out and that the office has not turned down: another one would hand out twice. One that the
+ *  ledger could not read is with the office. */
 function handsOut(record: WorkRecord): boolean {
   const outcome = record.server?.outcome;
-  return record.answers['given_outcome'] === 'handed_out' && (outcome === undefined || outcome === 'entered');
+  return record.answers['given_outcome'] === 'handed_out' && [undefined, 'entered', 'unreadable'].includes(outcome);
 }
 
 export function describeHome(home: TaskHome, drafts: RecordDraft[], records: WorkRecord[]): HomeLine {
