@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, String, cast, func, or_, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -108,8 +109,8 @@ async def _build_contexts(
     settings = await load_policy_values(session, roster.area_code, roster.month, [OUTLIER, NEEDS_CERTIFICATE])
     parts = await load_parts(session, roster)
     earlier = await _load_earlier(session, roster, homes)
-    sharing = await _count_sharing(session, roster, lines)
-    elsewhere = await _count_elsewhere(session, roster)
+    sharing = await _load_sharing(session, roster, lines)
+    elsewhere = await _load_elsewhere(session, roster)
     account_changes = await _load_account_changes(session, homes)
     deaths = await _load_death_reports(session, case_ids)
     stopped = await _load_stopped_by_death(session, roster, case_ids)
@@ -124,8 +125,8 @@ async def _build_contexts(
             plan=plans.get(line.source_line_id or line.household_id),
             earlier=earlier.get(line.household_id, []),
             source=sources.get(line.source_line_id) if line.source_line_id else None,
-            sharing=sharing.get(line.household_id, 0),
-            elsewhere=elsewhere.get(line.household_id, 0),
+            sharing=sharing.get(line.household_id, []),
+            elsewhere=elsewhere.get(line.household_id, []),
             account_change=account_changes.get(line.household_id),
             death_reports=deaths.get(line.case_id, []),
             is_stopped_by_death=line.case_id in stopped,
@@ -167,11 +168,11 @@ async def _load_earlier(session: AsyncSession, roster: Roster, homes: Select[UUI
     return earlier
 
 
-async def _count_sharing(session: AsyncSession, roster: Roster, lines: Sequence[RosterLine]) -> dict[UUID, int]:
-    """Count the other homes on each home's account, among all live lines of the month, whatever their program."""
+async def _load_sharing(session: AsyncSession, roster: Roster, lines: Sequence[RosterLine]) -> dict[UUID, list[str]]:
+    """Return the other homes on each home's account, among all live lines of the month, whatever their program."""
     mine, other = aliased(RosterLine), aliased(RosterLine)
     rows = await session.execute(
-        select(mine.household_id, func.count(other.household_id.distinct()))
+        select(mine.household_id, _list_ids(other.household_id))
         .join(
             other,
             (other.account_index == mine.account_index)
@@ -185,15 +186,21 @@ async def _count_sharing(session: AsyncSession, roster: Roster, lines: Sequence[
     return dict(rows.all()) if lines else {}
 
 
-async def _count_elsewhere(session: AsyncSession, roster: Roster) -> dict[UUID, int]:
-    """Count the members of each home who are members of another with a live line of the month, whatever its program.
+def _list_ids(column: Any) -> Any:
+    """Each id once, in order, as text: what a person judges of these is not judged of others."""
+    ids = cast(column, String).distinct()
+    return func.array_agg(aggregate_order_by(ids, cast(column, String)))
+
+
+async def _load_elsewhere(session: AsyncSession, roster: Roster) -> dict[UUID, list[str]]:
+    """Return the members of each home who are members of another with a live line of the month, whatever its program.
 
     A grant asks this once; a member who is entered later, moves or is imported is seen here, before money leaves.
     """
     mine, other = aliased(RosterLine), aliased(RosterLine)
     member, again = aliased(HouseholdMember), aliased(HouseholdMember)
     rows = await session.execute(
-        select(mine.household_id, func.count(member.id.distinct()))
+        select(mine.household_id, _list_ids(member.id))
         .join(member, member.household_id == mine.household_id)
         .join(
             again,

@@ -38,10 +38,10 @@ class LineContext(Struct, frozen=True):
     plan: Plan | None
     earlier: Sequence[RosterLine]
     source: RosterLine | None
-    # Other homes with a live line of the month on the same account.
-    sharing: int
-    # Members of the home who are also members of another home with a live line of the month.
-    elsewhere: int
+    # Ids of other homes with a live line of the month on the same account.
+    sharing: list[str]
+    # Ids of members of the home who are also members of another home with a live line of the month.
+    elsewhere: list[str]
     account_change: AccountChange | None
     # Ids of reports of a death that nobody has put aside.
     death_reports: list[str]
@@ -90,7 +90,7 @@ def _check_people(context: LineContext) -> Found:
     if plan.cases > 1:
         yield "two_cases", {"count": plan.cases}
     if context.elsewhere:
-        yield "person_elsewhere", {"count": context.elsewhere}
+        yield "person_elsewhere", {"count": len(context.elsewhere), "members": context.elsewhere}
     if line.payee_name is None or _was_judged(context):
         return
     payee = name_key(line.payee_name)
@@ -122,7 +122,10 @@ def _check_account(context: LineContext) -> Found:
     ):
         yield "account_stale", {}
     if context.sharing:
-        yield "shared_account", {"count": context.sharing, "account": line.account_mask}
+        yield (
+            "shared_account",
+            {"count": len(context.sharing), "account": line.account_mask, "households": context.sharing},
+        )
     before = context.source or next(iter(context.earlier), None)
     if before is None:
         return

@@ -151,17 +151,22 @@ def _select_households(roster: Roster, program: PaymentProgram, last: UUID) -> A
 
 
 def _is_paid(roster: Roster, program: PaymentProgram) -> list[ColumnElement[bool]]:
-    """Match cases of the area that are paid in the month, or were before it.
-
-    One that is to be paid again from a later month may be owed months of before its stop.
-    """
-    was_paid = exists().where(BenefitChange.case_id == CaseFile.id, BenefitChange.month <= roster.month)
+    """Match cases of the area that are paid in the month, or were before it."""
     return [
         CaseFile.area_code.startswith(roster.area_code, autoescape=True),
         CaseFile.programme.in_(program.homes),
         CaseFile.state.in_(PAID_STATES),
-        or_(CaseFile.paid_from <= roster.month, was_paid),
+        may_be_owed(roster.month),
     ]
+
+
+def may_be_owed(month: date) -> ColumnElement[bool]:
+    """Match cases with something decided for the month or one before it.
+
+    One that is to be paid again from a later month may be owed months of before its stop.
+    """
+    was_paid = exists().where(BenefitChange.case_id == CaseFile.id, BenefitChange.month <= month)
+    return or_(CaseFile.paid_from <= month, was_paid)
 
 
 def _list_own(homes: Sequence[Home], roster: Roster, program: PaymentProgram) -> list[Home]:

@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, String, cast, func, literal, or_, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from server.models.cases import CaseFile
 from server.models.households import Household
 from server.models.rosters import SENT_LINE_STATES, Roster, RosterLine
 from server.policy.values import PaymentProgram
-from server.rosters.plans import Plan
+from server.rosters.plans import Plan, may_be_owed
 
 Unlisted = tuple[UUID | None, str, dict[str, Any]]
 
@@ -22,44 +24,57 @@ async def find_unlisted(
     """Return household, code and facts of each finding: who is owed something and not listed, and a first roster."""
     listed = set(await session.scalars(select(RosterLine.household_id).where(RosterLine.roster_id == roster.id)))
     found: list[Unlisted] = [(household_id, "home_missing", {}) for household_id in plans if household_id not in listed]
-    counts = {
-        "not_on_roster": await _count_cases(
+    among = {
+        "not_on_roster": await _digest_cases(
             session,
             roster,
             CaseFile.state == "in_force",
             CaseFile.programme.is_(None),
             CaseFile.amount_fen > 0,
         ),
-        "not_published": await _count_cases(
+        "not_published": await _digest_cases(
             session,
             roster,
             CaseFile.state == "confirmed",
-            CaseFile.paid_from <= roster.month,
+            may_be_owed(roster.month),
             or_(CaseFile.programme.in_(program.homes), CaseFile.programme.is_(None)),
         ),
-        "paid_without_case": await _count_without_case(session, roster),
+        "paid_without_case": await _digest_without_case(session, roster),
     }
-    found += [(None, code, {"count": count}) for code, count in counts.items() if count]
+    found += [(None, code, {"count": count, "among": digest}) for code, (count, digest) in among.items() if count]
     if has_lines and not await has_earlier_roster(session, roster):
         found.append((None, "first_roster", {"count": len(listed)}))
     return found
 
 
-async def _count_cases(session: AsyncSession, roster: Roster, *conditions: ColumnElement[bool]) -> int:
+async def _digest_cases(
+    session: AsyncSession, roster: Roster, *conditions: ColumnElement[bool]
+) -> tuple[int, str | None]:
     in_area = CaseFile.area_code.startswith(roster.area_code, autoescape=True)
-    return await session.scalar(select(func.count()).where(in_area, *conditions)) or 0
+    return await _digest(session, CaseFile.id, in_area, *conditions)
 
 
-async def _count_without_case(session: AsyncSession, roster: Roster) -> int:
+async def _digest_without_case(session: AsyncSession, roster: Roster) -> tuple[int, str | None]:
     paid = select(CaseFile.household_id).where(CaseFile.state.in_(["in_force", "published", "confirmed"]))
-    count = await session.scalar(
-        select(func.count()).where(
-            Household.area_code.startswith(roster.area_code, autoescape=True),
-            Household.monthly_amount_fen > 0,
-            Household.id.not_in(paid),
-        )
+    return await _digest(
+        session,
+        Household.id,
+        Household.area_code.startswith(roster.area_code, autoescape=True),
+        Household.monthly_amount_fen > 0,
+        Household.id.not_in(paid),
     )
-    return count or 0
+
+
+async def _digest(
+    session: AsyncSession, ids: InstrumentedAttribute[UUID], *conditions: ColumnElement[bool]
+) -> tuple[int, str | None]:
+    """Count the matching rows, with a digest of which: what a person judged of these is not judged of others."""
+    of = cast(ids, String)
+    row = await session.execute(
+        select(func.count(), func.md5(func.string_agg(of, aggregate_order_by(literal(","), of)))).where(*conditions)
+    )
+    count, digest = row.one()
+    return count, digest
 
 
 async def has_earlier_roster(session: AsyncSession, roster: Roster) -> bool:

@@ -4,6 +4,7 @@ from sqlalchemy import update
 
 from server.core.database import open_session
 from server.models.cases import CaseFile
+from server.models.households import HouseholdMember
 from tests import days
 from tests.rosters.test_rosters import file_of, unexplained
 
@@ -74,7 +75,40 @@ async def test_what_a_home_was_owed_before_its_stop_does_not_wait_for_its_return
     await pay.decide(home, "stopped", days.month(), 0, ground="moved")
     await pay.decide(home, "granted", days.month(1), 300_00)
     async with open_session(pay.services.sessions) as session:
-        values = {"state": "published", "paid_from": days.month(1), "stopped_from": None}
+        values = {"state": "confirmed", "paid_from": days.month(1), "stopped_from": None}
         await session.execute(update(CaseFile).where(CaseFile.id == home.case_id).values(**values))
-    lines = {line["headName"]: line for line in await pay.lines(await pay.make(days.month()))}
+    roster = await pay.make(days.month())
+    assert home.head not in {line["headName"] for line in await pay.lines(roster)}
+    # What is owed is said while the return is not disclosed yet, though it is to be paid from a later month.
+    assert "not_published" in {finding["code"] for finding in await pay.findings(roster)}
+    async with open_session(pay.services.sessions) as session:
+        await session.execute(update(CaseFile).where(CaseFile.id == home.case_id).values(state="published"))
+    assert (await pay.act(pay.town, roster, "draft_again")).status_code == 200
+    lines = {line["headName"]: line for line in await pay.lines(roster)}
     assert (lines[home.head]["dueFen"], lines[home.head]["arrearsFen"]) == (0, 300_00)
+
+
+async def test_what_was_judged_of_one_person_in_two_homes_is_not_judged_of_another(pay):
+    """Nor of another home on the same account: the count alone would be the same."""
+    first, second = pay.homes[:2]
+    index = pay.services.encryption.index("id_number", "110101196003041234")
+    at_once = update(HouseholdMember).where(HouseholdMember.household_id.in_([first.household_id, second.household_id]))
+
+    async def enter_twice(position: int) -> None:
+        async with open_session(pay.services.sessions) as session:
+            await session.execute(at_once.values(id_number_index=None))
+            same = at_once.where(HouseholdMember.position == position)
+            await session.execute(same.values(id_number_index=index))
+
+    async def list_open(roster: str) -> list[str]:
+        found = await pay.findings(roster)
+        return [finding["code"] for finding in found if finding["code"] == "person_elsewhere"]
+
+    await enter_twice(0)
+    roster = await pay.make(days.month())
+    await pay.judge(roster)
+    assert await list_open(roster) == []
+    await enter_twice(1)
+    answer = await pay.act(pay.town, roster, "prepare")
+    assert (answer.status_code, answer.json()["code"]) == (409, "roster.findings_open")
+    assert await list_open(roster) == ["person_elsewhere"] * 2
