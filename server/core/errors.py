@@ -230,6 +230,13 @@ CATALOGUE: Mapping[str, Entry] = {
         "请对方在自己手机上重新显示绑定码（十分钟内有效，只能用一次）。",
         "Let the person show a new code on their phone. It works once, within ten minutes.",
     ),
+    "binding.another_household": Entry(
+        409,
+        "这个账号已经绑定了另一户",
+        "This account already follows another household",
+        "窗口绑定的账号只能看一户；亲属要看另一户的，请用告知单上的编号和查询码自己绑定。",
+        "An account bound at the counter follows one household. Relatives bind with the number and PIN of the slip.",
+    ),
     "binding.not_a_member": Entry(
         409,
         "这一户没有这个身份证号的成员",

@@ -22,11 +22,13 @@ from server.core.http import RequestBody, ResponseBody, ShortText
 from server.core.ids import new_id
 from server.core.normalise import bare_number, normalise_id
 from server.core.services import Services
+from server.core.working_days import day_of
 from server.http.attempt_locks import begin_attempt, forgive_attempt, lock_subject
 from server.identity.bindings import BindingLine, list_bindings, load_bound_household
 from server.identity.sign_in import bind_member
 from server.models.cases import CaseFile
 from server.models.households import HouseholdMember
+from server.models.people import ResidentBinding
 from server.models.sign_in import BindingCode
 
 LIFETIME = timedelta(minutes=10)
@@ -73,10 +75,12 @@ async def bind_at_counter(
 ) -> list[BindingLine]:
     """Bind the account behind a code to the member with this ID number. Idempotent.
 
-    Raises `binding.code_invalid`, `binding.not_a_member`, `binding.no_application`, `case.own_relative`, and
+    Raises `binding.code_invalid`, `binding.not_a_member`, `binding.no_application`, `binding.another_household`,
+    `case.own_relative`, and
     `request.rate_limited` after many guesses at a code.
     """
-    lock = lock_subject(services.encryption, "counter-bind", str(caller.id))
+    # By the day: codes that have just ended are part of a counter's day, and never bar an officer for long.
+    lock = lock_subject(services.encryption, "counter-bind", f"{caller.id}:{day_of(now)}")
     await begin_attempt(services.sessions, [lock], now)
     household = await load_bound_household(session, caller, household_id)
     code = await session.scalar(
@@ -108,6 +112,7 @@ async def bind_at_counter(
     )
     if case is None:
         raise Problem("binding.no_application")
+    await _require_no_other_household(session, code.resident_id, household.id)
     code.used_at, code.used_by, code.household_id = now, caller.id, household.id
     await bind_member(session, code.resident_id, case, member_id, "counter", by=caller, reason=data.reason)
     audit.record(
@@ -116,6 +121,17 @@ async def bind_at_counter(
     )  # fmt: skip
     await session.flush()  # the lines below are read from the database
     return await list_bindings(session, caller, household_id)
+
+
+async def _require_no_other_household(session: AsyncSession, resident_id: UUID, household_id: UUID) -> None:
+    """One account for many households is what an officer's own telephone would be; relatives have the other ways."""
+    other = select(ResidentBinding.id).where(
+        ResidentBinding.resident_id == resident_id,
+        ResidentBinding.household_id != household_id,
+        ResidentBinding.ended_at.is_(None),
+    )
+    if await session.scalar(other.limit(1)):
+        raise Problem("binding.another_household")
 
 
 def _hash(encryption: Encryption, code: str) -> bytes:

@@ -297,7 +297,8 @@ async def list_bindings(household_id: FromPath[UUID], field_staff: FieldStaff, s
     status_code=200,
     responses=_HOUSEHOLD
     | error_responses(
-        "binding.code_invalid", "binding.not_a_member", "binding.no_application", "auth.step_up_required",
+        "binding.code_invalid", "binding.not_a_member", "binding.no_application", "binding.another_household",
+        "auth.step_up_required",
         "request.rate_limited",
     ),
     description="Bind, at the counter, the account whose code a person shows to the member with this ID number. The "

@@ -262,7 +262,7 @@ async def bind_member(
         .returning(ResidentBinding.id)
     )
     if binding_id is not None:
-        await _notify_household(session, case, binding_id)
+        await _notify_household(session, case, binding_id, way)
 
 
 async def _find_application(session: AsyncSession, number: str, id_number_index: bytes) -> tuple[CaseFile, UUID] | None:
@@ -275,7 +275,7 @@ async def _find_application(session: AsyncSession, number: str, id_number_index:
     return (match[0], match[1]) if match else None
 
 
-async def _notify_household(session: AsyncSession, case: CaseFile, binding_id: UUID) -> None:
+async def _notify_household(session: AsyncSession, case: CaseFile, binding_id: UUID, way: BindingWay) -> None:
     """Tell everybody who is bound to the household, so that a stranger's binding is seen."""
     await jobs.defer(
         session,
@@ -284,6 +284,6 @@ async def _notify_household(session: AsyncSession, case: CaseFile, binding_id: U
             thing=f"binding:{binding_id}",
             area_code=case.area_code,
             household_id=case.household_id,
-            facts={"caseId": str(case.id)},
+            facts={"caseId": str(case.id), "way": way},
         ),
     )

@@ -70,7 +70,9 @@ async def notify(services: Services, job: Notify) -> None:
 
 async def _announce(session: AsyncSession, job: Notify, settings: Mapping[str, Any], now: datetime) -> UUID:
     """Keep what is told, also where nobody is there to read it; the law may want a text message then."""
-    wants_text = job.household_id is not None and job.kind in settings[SMS_KINDS_KEY]
+    # Whoever was bound at the counter may be the only account to read of it: the registered telephone is told too.
+    is_at_counter = job.kind == "bound" and job.facts.get("way") == "counter"
+    wants_text = job.household_id is not None and (job.kind in settings[SMS_KINDS_KEY] or is_at_counter)
     row = insert(Announcement).values(
         id=new_id(),
         kind=job.kind,

@@ -24,6 +24,7 @@ from server.core.working_days import day_of
 from server.models.areas import PolicySetting
 from server.models.households import Household
 from server.models.notifications import Announcement, MessageDelivery, Notice
+from server.models.people import ResidentBinding
 from server.notifications.dispatch import QUIET_HOURS_KEY, compute_quiet_delay
 from server.notifications.messages import template_values
 from server.policy.resolver import load_policy_values, select_effective
@@ -155,9 +156,19 @@ async def _find_obstacle(
     template: str,
     now: datetime,
 ) -> str | None:
-    """Return why no text is sent; None if it is."""
+    """Return why no text is sent; None if it is.
+
+    An account that one officer bound at the counter does not stand in for the registered telephone.
+    """
+    proven = select(ResidentBinding.resident_id).where(
+        ResidentBinding.household_id == household.id,
+        ResidentBinding.ended_at.is_(None),
+        ResidentBinding.way.is_distinct_from("counter"),
+    )
     reached = select(Notice.id).where(
-        Notice.announcement_id == announcement.id, (Notice.message == "sent") | Notice.read_at.is_not(None)
+        Notice.announcement_id == announcement.id,
+        Notice.resident_id.in_(proven),
+        (Notice.message == "sent") | Notice.read_at.is_not(None),
     )
     if await session.scalar(reached.limit(1)):
         return "unneeded"

@@ -11,7 +11,7 @@ from server.http.attempt_locks import FREE_FAILURES
 from server.identity import routes
 from server.models.audit import AuditEntry
 from server.models.cases import CaseFile
-from server.models.notifications import Notice
+from server.models.notifications import Announcement, Notice
 from server.models.people import ResidentBinding
 
 REASON = "本人持身份证到窗口，凭条已遗失"
@@ -69,6 +69,8 @@ async def test_an_officer_binds_at_the_counter_the_household_is_told_and_the_bin
     await system.run_jobs()
     async with services.sessions() as session:
         assert list(await session.scalars(select(Notice.kind))) == ["bound"]
+        # Only the new account reads of it, so the registered telephone is told by text.
+        assert list(await session.scalars(select(Announcement.text_state))) == ["waiting"]
         entry = (await session.scalars(select(AuditEntry).where(AuditEntry.action == "resident.bound"))).one()
     assert (entry.actor_id, entry.facts["by"], entry.facts["reason"]) == (town.id, "counter", REASON)
     assert item.id_number not in str(entry.facts) + str(line)
@@ -79,6 +81,23 @@ async def test_an_officer_binds_at_the_counter_the_household_is_told_and_the_bin
     )  # fmt: skip
     assert (await client.post("/auth/v1/resident/unbind", json={"caseId": own["caseId"]})).status_code == 204
     assert (await client.get("/auth/v1/resident/bindings")).json() == []
+
+
+async def test_an_account_bound_at_the_counter_follows_one_household(services, client, town, path, item, county):
+    await town.prove()
+    assert (await bind(town, path, await shown(client), item.id_number)).status_code == 200
+    async with services.sessions() as session:
+        mine = (await session.scalars(select(CaseFile).where(CaseFile.number == item.application_number))).one()
+        other = (
+            await session.scalars(
+                select(CaseFile).where(
+                    CaseFile.area_code.startswith(mine.area_code[:9]), CaseFile.number != item.application_number
+                )
+            )
+        ).first()
+    card = next(one.id_number for one in county.residents if one.application_number == other.number)
+    answer = await bind(town, f"/desk/v1/households/{other.household_id}/bindings", await shown(client), card)
+    assert code_of(answer) == (409, "binding.another_household")
 
 
 async def test_a_code_that_is_wrong_late_or_used_and_the_card_of_somebody_else_bind_nobody(

@@ -17,7 +17,7 @@ from server.models.areas import PolicySetting
 from server.models.cases import CaseFile
 from server.models.households import Household
 from server.models.notifications import Announcement, MessageDelivery, Notice, WechatFollower
-from server.models.people import Identity, Staff
+from server.models.people import Identity, ResidentBinding, Staff
 from server.notifications import dispatch, messages, texts
 from tests.notifications.readers import FIELDS, SUBSCRIBE, TEMPLATE, make_reader, wechat
 from tests.notifications.test_notifications import NOON, set_rule
@@ -282,6 +282,13 @@ async def test_who_was_reached_or_has_read_it_gets_no_text(reader, services, bud
     await reader.http.post("/resident/v1/notices/read", json={})
     assert await text_of(services, reader.case, "event:2") == "unneeded"
     assert await received(services) == []
+    # An account that an officer bound at the counter is not the household's registered telephone.
+    await reader.tell("event:3")
+    await reader.http.post("/resident/v1/notices/read", json={})
+    async with open_session(services.sessions) as session:
+        officer = await session.scalar(select(Staff.id).limit(1))
+        await session.execute(update(ResidentBinding).values(way="counter", bound_by=officer, bind_reason="窗口绑定"))
+    assert await text_of(services, reader.case, "event:3") != "unneeded"
 
 
 async def test_without_a_budget_a_phone_or_a_kind_the_law_wants_told_there_is_no_text(
