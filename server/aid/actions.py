@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit
 from server.aid.batches import lock_batch
 from server.aid.examine import examine_batch
+from server.aid.phone_records import enter_waiting
 from server.aid.phone_tasks import close_handout_tasks, give_handout_tasks
 from server.audit.actions import Action
 from server.core.access import Caller
@@ -88,17 +89,24 @@ def _is_done(batch: AidBatch, caller: Caller, act: AidAct) -> bool:
 
 async def _require_judged(session: AsyncSession, caller: Caller, batch: AidBatch, now: datetime) -> None:
     """Look for findings again. With any that nobody has judged, keep them and raise."""
-    waiting = await examine_batch(session, batch, now)
+    waiting = await _look_again(session, batch, now)
     if not waiting:
         return
     batch_id = batch.id
     async with write_despite_failure(session):
         batch = await lock_batch(session, caller, batch_id)
-        waiting = await examine_batch(session, batch, now)
+        waiting = await _look_again(session, batch, now)
         if batch.state == "prepared":
             batch.state, batch.prepared_by, batch.prepared_at = "drafted", None, None
             _record(session, caller, Action.AID_BATCH_SENT_BACK, batch)
     raise Problem("aid.findings_open", count=waiting)
+
+
+async def _look_again(session: AsyncSession, batch: AidBatch, now: datetime) -> int:
+    """Look for findings. Of a batch that is out, what phones have sent is entered first: once closed, it is late."""
+    if batch.state == "released":
+        return await enter_waiting(session, batch, now)
+    return await examine_batch(session, batch, now)
 
 
 async def _prepare(session: AsyncSession, caller: Caller, batch: AidBatch, now: datetime) -> None:

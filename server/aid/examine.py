@@ -15,11 +15,15 @@ from sqlalchemy.orm import aliased
 
 from server.aid.homes import is_in_force
 from server.models.aid import DEAD_AID_STATES, AidBatch, AidFinding, AidLine, AidLineRecord
+from server.models.records import Record
+from server.records.handouts import says_given
 
 # Lines that give something, or are to.
 _NOTHING_GIVEN = (*DEAD_AID_STATES, "not_handed_out", "taken_back")
 # The finding of each outcome of a phone's record that the ledger did not take.
 _NOT_ENTERED = {"repeated": "recorded_again", "late": "recorded_late", "unreadable": "record_unreadable"}
+
+GIVEN_AFTER_CLOSE = "given_after_close"
 
 
 class _Found(NamedTuple):
@@ -146,15 +150,22 @@ async def _find_same_signature(session: AsyncSession, batch: AidBatch) -> list[_
 async def _find_by_records(session: AsyncSession, batch: AidBatch) -> list[_Found]:
     """Find lines of which phones recorded more than the ledger took, or said something else afterwards."""
     rows = await session.execute(
-        select(AidLineRecord)
+        select(AidLineRecord, AidLine.state, Record.document)
         .join(AidLine, AidLine.id == AidLineRecord.line_id)
+        .join(Record, Record.id == AidLineRecord.record_id)
         .where(AidLine.batch_id == batch.id)
         .order_by(AidLineRecord.line_id, AidLineRecord.record_id)
     )
     counted: dict[tuple[UUID, str], int] = {}
     found = []
-    for record in rows.scalars():
+    for record, line_state, document in rows:
         code = _NOT_ENTERED.get(record.outcome)
+        if (
+            code == "recorded_late"
+            and (batch.state, line_state) == ("closed", "not_handed_out")
+            and says_given(document)
+        ):
+            code = GIVEN_AFTER_CLOSE
         if code is not None:
             counted[record.line_id, code] = counted.get((record.line_id, code), 0) + 1
         elif record.outcome == "contrary":

@@ -26,6 +26,10 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
     "recorded_late": FindingKind(
         "批次或该行已结束，手机登记 {count} 次未入账", "{count} recorded by phone after the batch or the line had ended"
     ),
+    "given_after_close": FindingKind(
+        "批次关闭时记为未发放，其后手机登记已发放 {count} 次；认定属实即入账",
+        "Closed as not handed out; {count} recorded by phone afterwards say that it was, and are entered if that is so",
+    ),
     "record_unreadable": FindingKind(
         "手机登记 {count} 次台账无法读取，未入账，请查看原记录",
         "{count} recorded by phone that the ledger could not read and did not enter: look at the records",

@@ -1,7 +1,8 @@
 """A person's word on findings of aid: in order (dismissed), or so (upheld). Each with a reason.
 
 A line that is not handed out yet and of which a finding is upheld is left out. What was handed out stays as it
-happened; taking it back is an act of its own.
+happened; taking it back is an act of its own. A handout that a phone brought after the batch was closed is entered
+once another person than who closed it says that it is so.
 """
 
 from datetime import datetime
@@ -14,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.aid.batches import lock_batch
-from server.aid.examine import examine_batch
+from server.aid.examine import GIVEN_AFTER_CLOSE, examine_batch
+from server.aid.phone_records import enter_late_records
 from server.aid.phone_tasks import send_handout_tasks
 from server.audit.actions import Action
 from server.core.access import Caller, require_found
@@ -41,7 +43,10 @@ class LeaveOutAidLine(RequestBody):
 async def judge_findings(
     session: AsyncSession, caller: Caller, batch_id: UUID, body: JudgeAidFindings, now: datetime
 ) -> AidBatch:
-    """Judge findings. Again with the same verdict changes nothing. Raise `aid.not_now`, `thing.not_found`."""
+    """Judge findings. Again with the same verdict changes nothing.
+
+    Raise `aid.not_now`, `thing.not_found`, and of what came after the closing `aid.second_person`, `case.own_relative`.
+    """
     batch = await lock_batch(session, caller, batch_id)
     if batch.state in {"prepared", "cancelled"}:
         raise Problem("aid.not_now", state=batch.state)
@@ -51,6 +56,9 @@ async def judge_findings(
     findings = list(rows)
     if len(findings) != len(set(body.finding_ids)):
         raise Problem("thing.not_found")
+    if body.verdict == "upheld":
+        late = [each.line_id for each in findings if each.code == GIVEN_AFTER_CLOSE and each.verdict != "upheld"]
+        await enter_late_records(session, caller, batch, [line_id for line_id in late if line_id], now)
     for finding in findings:
         if finding.verdict != body.verdict:
             finding.verdict, finding.reason = body.verdict, body.reason.strip()

@@ -17,7 +17,7 @@ from server.models.evidence import RECORD, Evidence
 from server.models.households import Caseload
 from server.models.people import Staff
 from server.models.records import Record, Task
-from server.records.handouts import BATCH, find_signature
+from server.records.handouts import BATCH, find_signature, says_given
 
 _NEWEST_RECORD = Keyset(Record.submitted_at, Record.id, descending=True)
 AidRecordOutcome = Literal["entered", "repeated", "late", "contrary", "overtaken", "unreadable"]
@@ -105,7 +105,7 @@ def _view(row: Sequence[Any], states: Mapping[tuple[UUID, str], Any]) -> AidPhon
         author_name=author_name,
         started_at=record.started_at,
         submitted_at=record.submitted_at or record.received_at,
-        given=answers.get("given_outcome") == "handed_out",
+        given=says_given(record.document),
         outcome=entry.outcome,
         version=record.version,
         signature=states.get((record.id, sha256), "missing") if sha256 else "none",

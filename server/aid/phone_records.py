@@ -4,7 +4,7 @@ A record is never lost and never overwrites another: what the ledger can't take 
 why, and a finding puts it before a person.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -19,6 +19,7 @@ from server.aid.handouts import Handout, HandoutFix, write_handout
 from server.aid.phone_tasks import send_handout_tasks
 from server.audit.actions import Action
 from server.core import jobs
+from server.core.access import Caller
 from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.errors import Problem
@@ -28,9 +29,10 @@ from server.core.location import usable_fix
 from server.core.log import log
 from server.core.services import Services
 from server.core.working_days import day_of
+from server.households.conflicts import require_no_conflict_of_interest
 from server.models.aid import AidBatch, AidLine, AidLineRecord
-from server.models.records import Record
-from server.records.handouts import KIND, DueLine, find_signature, read_given
+from server.models.records import Record, RecordVersion
+from server.records.handouts import KIND, DueLine, find_signature, read_given, says_given
 from server.sync_feed.publish import publish_change
 
 AidOutcome = Literal["entered", "repeated", "late", "contrary", "overtaken", "unreadable"]
@@ -68,6 +70,11 @@ def _is_waiting() -> tuple[Any, ...]:
 async def enter_batch(session: AsyncSession, batch_id: UUID, now: datetime) -> None:
     """Enter the records of a batch in the order in which they arrived."""
     batch: AidBatch = (await session.scalars(select(AidBatch).where(AidBatch.id == batch_id).with_for_update())).one()
+    await enter_waiting(session, batch, now)
+
+
+async def enter_waiting(session: AsyncSession, batch: AidBatch, now: datetime) -> int:
+    """Enter the records of the locked batch. Return how many findings wait for a person."""
     rows = await session.execute(
         select(Record, AidLine)
         .join(AidLine, AidLine.id == Record.subject_id)
@@ -85,9 +92,40 @@ async def enter_batch(session: AsyncSession, batch_id: UUID, now: datetime) -> N
             log.warning("aid.record_failed", record=str(record.id), why=type(error).__name__)
             await _write_outcome(session, line, record, "unreadable", now)
         looked_at.append((record, line))
-    await examine_batch(session, batch, now)
+    waiting = await examine_batch(session, batch, now)
     await publish_change(session, "records", [record.id for record, _ in looked_at])
     await send_handout_tasks(session, batch, {line.area_code for _, line in looked_at})
+    return waiting
+
+
+async def enter_late_records(
+    session: AsyncSession, caller: Caller, batch: AidBatch, line_ids: Collection[UUID], now: datetime
+) -> None:
+    """Enter what phones say was handed out of lines that the closed batch has as not handed out.
+
+    Whoever closed the batch, wrote that nothing was handed out, or recorded that it was, is not who says which is so.
+    Raise `aid.second_person`, `case.own_relative`.
+    """
+    rows = await session.execute(
+        select(Record, AidLine, AidLineRecord)
+        .join(AidLine, AidLine.id == Record.subject_id)
+        .join(AidLineRecord, AidLineRecord.record_id == Record.id)
+        .where(AidLine.batch_id == batch.id, AidLine.id.in_(line_ids), AidLineRecord.outcome == "late")
+        .order_by(Record.submitted_at, Record.id)
+    )
+    late = [row for row in rows.all() if says_given(row[0].document)]
+    await require_no_conflict_of_interest(session, caller, *{line.household_id for _, line, _ in late})
+    for record, line, entry in late:
+        if any(caller.acts_as(person) for person in (batch.closed_by, line.recorded_by, record.author_id)):
+            raise Problem("aid.second_person")
+        entry.outcome, entry.looked_at = "repeated", now
+        if line.state == "not_handed_out":
+            handout = read_handout(batch, line, record, day_of(now))
+            write_handout(line, handout, record.author_id, now, record.id)
+            _record_entry(session, batch, record, handout, caller)
+            entry.outcome = "entered"
+    await session.flush()  # the findings are looked for in the table
+    await publish_change(session, "records", [record.id for record, *_ in late])
 
 
 async def _enter(session: AsyncSession, batch: AidBatch, line: AidLine, record: Record, now: datetime) -> None:
@@ -98,10 +136,16 @@ async def _enter(session: AsyncSession, batch: AidBatch, line: AidLine, record: 
     if outcome == "entered":
         was_given = line.state == "handed_out"
         changed = write_handout(line, handout, record.author_id, now, record.id)
-        is_changed = was_given and changed
+        is_changed = (was_given and changed) or (handout.state != "handed_out" and await _was_given(session, record))
         if changed:
             _record_entry(session, batch, record, handout)
     await _write_outcome(session, line, record, outcome, now, is_changed=is_changed)
+
+
+async def _was_given(session: AsyncSession, record: Record) -> bool:
+    """Say whether an earlier version says that it was handed out: the ledger may see its amendment alone."""
+    earlier = select(RecordVersion.document).where(RecordVersion.record_id == record.id)
+    return record.version > 1 and any(says_given(document) for document in await session.scalars(earlier))
 
 
 async def _write_outcome(
@@ -177,9 +221,11 @@ def _read_fix(reported: dict[str, Any] | None) -> HandoutFix | None:
     return HandoutFix(latitude=fix.latitude, longitude=fix.longitude, datum=fix.datum, accuracy_m=fix.accuracy_m)
 
 
-def _record_entry(session: AsyncSession, batch: AidBatch, record: Record, handout: Handout) -> None:
+def _record_entry(
+    session: AsyncSession, batch: AidBatch, record: Record, handout: Handout, caller: Caller | None = None
+) -> None:
     is_given = handout.state == "handed_out"
     audit.record(
-        session, None, Action.AID_HANDED_OUT, "aid_batch", batch.id, area_code=batch.area_code, record=str(record.id),
+        session, caller, Action.AID_HANDED_OUT, "aid_batch", batch.id, area_code=batch.area_code, record=str(record.id),
         staff=str(record.author_id), handed_out=int(is_given), not_handed_out=int(not is_given),
     )  # fmt: skip

@@ -306,9 +306,10 @@ export_aid_phone_records = build_export_route(
 @post(
     "/aid-batches/{batch_id:uuid}/judgements",
     status_code=200,
-    responses=_STEP_ERRORS,
-    description="Judge findings: in order, or so. A line that is not handed out yet is left out by the latter. Each "
-    "takes a reason.",
+    responses=_STEP_ERRORS | error_responses("aid.second_person", "case.own_relative"),
+    description="Judge findings: in order, or so. A line that is not handed out yet is left out by the latter; what "
+    "a phone recorded as handed out after the batch was closed is entered by it (by another person). Each takes a "
+    "reason.",
 )
 async def judge_aid_findings(
     batch_id: FromPath[UUID], data: JSONBody[JudgeAidFindings], officer: Officer, session: Session

@@ -1146,8 +1146,9 @@ CATALOGUE: Mapping[str, Entry] = {
         403,
         "须由另一人办理",
         "Another person must do this",
-        "提交和核准发放须由不同的人办理。",
-        "Preparing and releasing are done by different people.",
+        "提交和核准发放须由不同的人办理；批次关闭后登记的发放，须由关闭人和登记人以外的人认定。",
+        "Preparing and releasing are done by different people; what was recorded after a batch was closed is confirmed "
+        "by somebody who neither closed it nor recorded it.",
     ),
     "aid.empty": Entry(422, "批次没有可发放的户", "The batch gives nobody anything"),
     "aid.lines_open": Entry(

@@ -90,6 +90,11 @@ def _fault(question: str, zh: str) -> Fault:
     return Fault(f"/answers/{question}", "field.invalid", zh)
 
 
+def says_given(document: Mapping[str, Any]) -> bool:
+    """Say whether a submitted record says that it was handed out."""
+    return bool(document["answers"].get("given_outcome") == "handed_out")
+
+
 def read_given(line: DueLine, answers: Mapping[str, Any]) -> int | None:
     """Read another quantity than agreed: thousandths of the unit, or fen, never more of them than agreed."""
     match = _QUANTITY.fullmatch(str(answers.get("given_quantity") or "").strip())

@@ -247,6 +247,49 @@ async def test_an_amendment_changes_what_was_given_and_never_into_nothing(handin
     assert await amend(**not_given) == (120_00, ["amended_not_given"])
 
 
+async def test_a_handout_that_comes_before_the_closing_counts_and_one_after_it_takes_another_person(
+    handing, phone, system
+):
+    aid, batch = handing
+    task = await find_handout_task(phone)
+    kits = [await make_handout(phone, task, home) for home in task["homes"]]
+    absent = [{"lineId": home["id"], "state": "not_handed_out", "reason": "无人在家"} for home in task["homes"]]
+    assert (await aid.hand_out(batch, *absent)).status_code == 200
+    # It waits for the job when the batch is closed.
+    await push_record(phone, kits[0])
+    assert (await aid.act(aid.town, batch, "close")).status_code == 200
+    assert (await aid.show(batch))["givenFen"] == 200_00
+    # On the phone since before the closing, sent after it.
+    await push_record(phone, kits[1])
+    await system.run_jobs()
+    assert [finding["code"] for finding in await aid.findings(batch)] == ["given_after_close"]
+    refused = await aid.judge(batch, "upheld")
+    assert (refused.status_code, refused.json()["code"]) == (403, "aid.second_person")
+    findings = await aid.findings(batch)
+    body = {"findingIds": [findings[0]["id"]], "verdict": "upheld", "reason": "已到户核实（测试）"}
+    path = f"/desk/v1/aid-batches/{batch['id']}/judgements"
+    for _ in range(2):
+        assert (await aid.county.http.post(path, json=body)).status_code == 200
+    assert (await aid.show(batch))["givenFen"] == 400_00
+    assert await aid.findings(batch) == []
+    assert (await phone.pull("records"))[kits[1].record["id"]]["server"]["outcome"] == "entered"
+
+
+async def test_an_amendment_that_is_here_before_the_ledger_looks_is_found(handing, phone, system):
+    aid, batch = handing
+    task = await find_handout_task(phone)
+    kit = await make_handout(phone, task, task["homes"][0])
+    await push_record(phone, kit)
+    held = (await phone.pull("records"))[kit.record["id"]]
+    changed = kit.record | {
+        "answers": kit.record["answers"] | {"given_outcome": "not_handed_out", "not_given_reason": "记错人家"},
+        "amendment": {"reason": "记错人家", "amendedAt": utc_now().isoformat()},
+    }
+    assert await phone.push("records", changed, assumed=held) == []
+    await system.run_jobs()
+    assert [finding["code"] for finding in await aid.findings(batch)] == ["amended_on_phone"]
+
+
 async def test_only_homes_in_hand_are_listed_and_follow_whoever_holds_them(handing, phone, system, services):
     del handing
     task = await find_handout_task(phone)
