@@ -23,7 +23,8 @@ def export(area: str, target: Path, key: Path, reason: str) -> None:
 
     CSV and JSON Lines with a data dictionary, numbers in clear: the file is sealed to the key, and whoever holds the
     private one opens it with any program for age files. The system is at work meanwhile. Prints the digest that
-    `import-package` asks for: tell it to the receiver by another way. Exits 1 when a photo was missing or altered.
+    `import-package` asks for: tell it to the receiver by another way. The digest of the contents is the same in every
+    installation that holds the same. Exits 1 when a photo was missing or altered.
     """
     from server.core.age_files import AgeRefused, read_public_key
     from server.packages.commands import export_area
@@ -40,6 +41,7 @@ def export(area: str, target: Path, key: Path, reason: str) -> None:
         raise click.ClickException(str(refused)) from None
     click.echo(f"{target}: {manifest.contents.rows()} rows, {manifest.contents.objects} photos and copies.")
     click.echo(f"Digest: {manifest.digest}")
+    click.echo(f"Contents: {manifest.contents.digest()}")
     for fault in (*manifest.faults, *(f"altered roster {roster}" for roster in manifest.altered_rosters)):
         click.echo(fault, err=True)
     if manifest.faults:
@@ -70,7 +72,21 @@ def import_package(file: Path, private_key: Path, digest: str) -> None:
     click.echo(
         f"Imported {manifest.contents.rows()} rows, {manifest.contents.objects} photos and copies: both sides are"
     )
-    click.echo(f"the same by their digest {manifest.digest}. Now `backfill-photo-features`, and links for the staff.")
+    click.echo(f"the same by the digest of their contents {manifest.contents.digest()}.")
+    click.echo("Now `backfill-photo-features`, and links for the staff.")
+
+
+@click.command("key-fingerprint", short_help="print by what people recognise a public key")
+@click.argument("key", type=_FILE)
+def key_fingerprint(key: Path) -> None:
+    """Print the fingerprint of KEY, which the releaser of an export at the desk types as the county names it."""
+    from server.core.age_files import AgeRefused, read_public_key
+    from server.packages.trail import fingerprint
+
+    try:
+        click.echo(fingerprint(read_public_key(key.read_bytes())))
+    except AgeRefused as refused:
+        raise click.ClickException(str(refused)) from None
 
 
 def _run(work: Any) -> Any:
@@ -91,4 +107,4 @@ def _steps() -> Any:
     return show
 
 
-COMMANDS = [export, import_package]
+COMMANDS = [export, import_package, key_fingerprint]

@@ -977,6 +977,28 @@ CATALOGUE: Mapping[str, Entry] = {
     "package.second_person": Entry(
         403, "导出全部数据须由另一人确认", "Another person must release an export of everything"
     ),
+    "package.county_officer": Entry(
+        403,
+        "导出全部数据，两人中至少一人须是本地区的县级经办人员",
+        "One of the two people must be a county officer of the area",
+        "请由县级经办人员提出或确认。",
+        "Have a county officer propose or release it.",
+    ),
+    "package.made_by_other": Entry(
+        403,
+        "两人之一的账号、岗位或登录链接是另一人给的，不能由这两人导出",
+        "One of the two has made the other's account, role or sign-in link",
+        "请由另一人确认。",
+        "Have somebody else release it.",
+    ),
+    "package.key_differs": Entry(
+        409,
+        "公钥指纹不符",
+        "The fingerprint is not that of the key of this export",
+        "请向县里持有私钥的人当面或电话核对指纹；仍不符的，不要同意。",
+        "Compare it with who holds the county's private key, face to face or by telephone; if it still differs, turn "
+        "the export down.",
+    ),
     "package.decided": Entry(409, "该导出已有处理结果", "The export is already decided"),
     "package.not_there": Entry(
         409,

@@ -1,7 +1,7 @@
 """What each table and column of a package says, written from the models."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from sqlalchemy import Table
@@ -15,14 +15,16 @@ from server.packages.tables import PACKAGED, list_packaged
 
 HEADINGS = ("table", "table_zh", "table_about", "column", "type", "may_be_empty", "refers_to", "note")
 _SEALED_NOTE = "stored sealed; in clear here"
+_WITHHELD_NOTE = "left out: only the operator's command `export` gives it"
+_WITHHELD_TRAIL_NOTE = f"of complaints and objections {_WITHHELD_NOTE}"
 
 
-def list_dictionary() -> list[tuple[str, ...]]:
+def list_dictionary(withheld: Collection[str]) -> list[tuple[str, ...]]:
     """Return one row for each column of each table."""
-    return [row for table in list_packaged() for row in _describe(table)]
+    return [row for table in list_packaged() for row in _describe(table, withheld)]
 
 
-def _describe(table: Table) -> Iterator[tuple[str, ...]]:
+def _describe(table: Table, withheld: Collection[str]) -> Iterator[tuple[str, ...]]:
     about = _ABOUT.get(table.name, "")
     for column in list_columns(table):
         is_sealed = column.name.endswith(SEALED_SUFFIX)
@@ -34,8 +36,14 @@ def _describe(table: Table) -> Iterator[tuple[str, ...]]:
             "text" if is_sealed else column.type.compile(postgresql.dialect()).lower(),  # type: ignore[no-untyped-call]
             "yes" if column.nullable else "no",
             _refers_to(table, column),
-            _SEALED_NOTE if is_sealed else _list_choices(table, column),
+            _note(table, column, withheld),
         )
+
+
+def _note(table: Table, column: Any, withheld: Collection[str]) -> str:
+    if f"{table.name}.{column.name.removesuffix(SEALED_SUFFIX)}" in withheld:
+        return _WITHHELD_TRAIL_NOTE if table.name == "audit_entry" else _WITHHELD_NOTE
+    return _SEALED_NOTE if column.name.endswith(SEALED_SUFFIX) else _list_choices(table, column)
 
 
 def _refers_to(table: Table, column: Any) -> str:

@@ -1,7 +1,8 @@
 """Exports from the desk: one person asks for one, another releases it, a job writes the file, and it goes after days.
 
-It is everything an area holds, with numbers in clear inside. So it takes two people who have confirmed that it is them,
-a reason, and a key of the county: what lies in the store, nobody here can open.
+It is what an area holds, with numbers in clear inside. So it takes two people who have confirmed that it is them
+(independence.py), a reason, and a key of the county: what lies in the store, nobody here can open. Who complained or
+objected, and of whom, is left out (`list_withheld`): they may be complaints of those who export.
 """
 
 from collections.abc import Sequence
@@ -35,7 +36,9 @@ from server.models.areas import Area
 from server.models.packages import EXPORTERS, AreaExport
 from server.models.people import Staff
 from server.packages.files import Manifest, PackageRefused
-from server.packages.trail import fingerprint, record_export
+from server.packages.independence import require_second_person
+from server.packages.tables import list_withheld
+from server.packages.trail import fingerprint, record_export, spell_fingerprint
 from server.packages.writing import write_package
 from server.policy.resolver import load_policy_values
 
@@ -54,19 +57,23 @@ class ProposeExport(RequestBody):
 
 
 class DecideExport(RequestBody):
-    """A rejection needs a reason."""
+    """A rejection needs a reason; a release the `fingerprint` of the key, as the decider heard it from the county."""
 
     outcome: Literal["accepted", "rejected"]
+    fingerprint: Annotated[str, Meta(max_length=64)] = ""
     reason: Annotated[str, Meta(max_length=1000)] = ""
 
 
 class AreaExportLine(ResponseBody):
-    """`fingerprint`: by which the owner of the key recognises it. `digest`: what `import-package` asks for."""
+    """`fingerprint`: by which the owner of the key recognises it; null for others until they have typed it.
+
+    `digest`: of all that the file holds.
+    """
 
     id: UUID
     area_code: str
     area_name: str
-    fingerprint: str
+    fingerprint: str | None
     reason: str
     state: ExportState
     proposed_by: str
@@ -95,7 +102,7 @@ async def list_exports(
     """List exports of the caller's areas, the newest first."""
     require_role(caller, EXPORTERS)
     page, next_cursor = await fetch_page(session, _select_lines(caller), _NEWEST_FIRST, cursor, limit)
-    return Page(items=[_line(*row) for row in page], next_cursor=next_cursor)
+    return Page(items=[_line(caller, *row) for row in page], next_cursor=next_cursor)
 
 
 def _select_lines(caller: Caller) -> Any:
@@ -143,7 +150,8 @@ async def decide_export(
 ) -> AreaExportLine:
     """Release an export, which a job then writes, or turn it down. Idempotent.
 
-    Raise `package.second_person` for one's own, `package.decided`, `review.reason_required`, `thing.not_found`.
+    Raise `package.second_person` for one's own, `package.county_officer`, `package.made_by_other`, `package.decided`,
+    `package.key_differs`, `review.reason_required`, `thing.not_found`.
     """
     export = await _lock(session, caller, export_id)
     decided = export.state if export.state in {"proposed", "rejected"} else "accepted"
@@ -154,6 +162,10 @@ async def decide_export(
             raise Problem("package.decided")
         if body.outcome == "rejected" and not body.reason.strip():
             raise Problem("review.reason_required")
+        if body.outcome == "accepted":
+            await require_second_person(session, caller, export, day_of(now))
+            if spell_fingerprint(body.fingerprint) != export.fingerprint:
+                raise Problem("package.key_differs")
         export.state, export.answer = body.outcome, body.reason.strip() or None
         export.decided_by, export.decided_at = caller.id, now
         is_accepted = body.outcome == "accepted"
@@ -197,8 +209,11 @@ async def _lock(session: AsyncSession, caller: Caller, export_id: UUID) -> AreaE
 async def _fail(services: Services, job: WriteAreaExport, error: str) -> None:
     async with open_session(services.sessions) as session:
         export = await session.get(AreaExport, job.export_id, with_for_update=True)
-        if export is not None and export.state == "accepted":
-            export.state, export.error = "failed", error
+        if export is None or export.state != "accepted":
+            return
+        export.state, export.error = "failed", error
+    # The file may be there already: no line leads to it, and no day would remove it.
+    await services.store.remove(package_key(job.export_id))
 
 
 @jobs.task(WriteAreaExport, on_final_failure=_fail)
@@ -223,8 +238,9 @@ async def _write_file(services: Services, export: AreaExport, file: Path) -> Man
     recipient = read_public_key(export.public_key.encode())
     with file.open("wb") as target:
         return await write_package(
-            services, services.settings.database_url, target, export.area_code, recipient, _log_step
-        )
+            services, services.settings.database_url, target, export.area_code, recipient, _log_step,
+            withheld=list_withheld(),
+        )  # fmt: skip
 
 
 def _log_step(step: str) -> None:
@@ -265,15 +281,15 @@ def _record(session: AsyncSession, caller: Caller | None, action: Action, export
 
 async def _load_line(session: AsyncSession, caller: Caller, export_id: UUID) -> AreaExportLine:
     row: Sequence[Any] = (await session.execute(_select_lines(caller).where(AreaExport.id == export_id))).one()
-    return _line(*row)
+    return _line(caller, *row)
 
 
-def _line(export: AreaExport, area_name: str, proposer: str, decider: str | None) -> AreaExportLine:
+def _line(caller: Caller, export: AreaExport, area_name: str, proposer: str, decider: str | None) -> AreaExportLine:
     return AreaExportLine(
         id=export.id,
         area_code=export.area_code,
         area_name=area_name,
-        fingerprint=export.fingerprint,
+        fingerprint=export.fingerprint if export.state != "proposed" or export.proposed_by == caller.id else None,
         reason=export.reason,
         state=msgspec.convert(export.state, ExportState),
         proposed_by=proposer,

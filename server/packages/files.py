@@ -6,8 +6,11 @@ tables/<table>-0001.jsonl           rows, one JSON object a line: what an import
 tables/<table>-0001.csv             the same rows for a spreadsheet
 photos/ab/<sha256>                  photos and copies by the hash of their content
 manifest.json                       rows and digests of all: last, without it the package was interrupted
+
+The digest that the sender names covers all of it: rows, photos, every other file, and what the manifest says is wrong.
 """
 
+import hashlib
 import io
 import tarfile
 from collections.abc import Iterator
@@ -35,6 +38,14 @@ PACKAGE, MANIFEST, TABLES, PHOTOS = "package.json", "manifest.json", "tables/", 
 KEY_HEADER = "zoufang.key"
 # No piece of rows and no photo is larger; a package that says so was not made here.
 _LARGEST = 256 * 1024 * 1024
+# tarfile holds the head of an entry in memory: ours names a file and a key.
+_LARGEST_HEAD = 64 * 1024
+_HEADS = frozenset(
+    {
+        tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
+        tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.GNUTYPE_SPARSE,
+    }
+)  # fmt: skip
 _README = """走访数据包 / a package of everything an area holds
 
 tables/*.jsonl  每行一条记录（UTF-8 JSON）/ one record a line
@@ -53,7 +64,10 @@ class PackageRefused(Exception):
 
 
 class Head(Struct, kw_only=True, rename="camel"):
+    """`withheld`: columns that are empty in this package whatever the rows hold. Such a package is not whole."""
+
     format: str = FORMAT
+    withheld: list[str]
     area: str
     made_at: datetime
     program: str
@@ -67,9 +81,28 @@ class Manifest(Struct, kw_only=True, rename="camel"):
     """
 
     contents: Contents
-    digest: str
+    files_sha256: str
+    digest: str = ""
     faults: list[str]
     altered_rosters: list[str]
+
+    def compute_digest(self) -> str:
+        said = (self.contents, self.files_sha256, self.faults, self.altered_rosters)
+        return hashlib.sha256(msgspec.json.encode(said, order="sorted")).hexdigest()
+
+
+class FileDigest:
+    """Adds up every file but photos, which `Contents` has, and the manifest, which names the sum."""
+
+    def __init__(self) -> None:
+        self._sha256 = hashlib.sha256()
+
+    def add(self, name: str, content: bytes) -> None:
+        if name != MANIFEST and not name.startswith(PHOTOS):
+            self._sha256.update(f"{hashlib.sha256(content).hexdigest()} {name}\n".encode())
+
+    def hexdigest(self) -> str:
+        return self._sha256.hexdigest()
 
 
 class PackageWriter:
@@ -78,11 +111,13 @@ class PackageWriter:
         self._archive = tarfile.open(fileobj=self._sealed, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115
         self._made_at = int(head.made_at.timestamp())
         self._pieces: dict[str, int] = {}
+        self.files = FileDigest()
         self.add(PACKAGE, msgspec.json.encode(head))
         self.add("README.txt", _README.encode())
-        self.add("dictionary.csv", write_csv(HEADINGS, list_dictionary()))
+        self.add("dictionary.csv", write_csv(HEADINGS, list_dictionary(head.withheld)))
 
     def add(self, name: str, content: bytes) -> None:
+        self.files.add(name, content)
         self._archive.addfile(self._describe(name, len(content)), io.BytesIO(content))
 
     def add_rows(self, table: Table, rows: list[Row]) -> None:
@@ -119,13 +154,21 @@ def _to_text(value: Any) -> Any:
     return "true" if value is True else "false" if value is False else to_cell(value)
 
 
+class _Entry(tarfile.TarInfo):
+    def _proc_member(self, archive: tarfile.TarFile) -> Any:
+        if self.type in _HEADS and self.size > _LARGEST_HEAD:
+            raise PackageRefused("the file holds no package")
+        return super()._proc_member(archive)  # type: ignore[misc]
+
+
 class PackageReader:
     """Reads a package from its start to its end, once."""
 
     def __init__(self, source: IO[bytes], identity: X25519PrivateKey) -> None:
+        self.files = FileDigest()
         opened = io.BufferedReader(AgeReader(source, identity))
         try:
-            self._archive = tarfile.open(fileobj=opened, mode="r|")  # noqa: SIM115
+            self._archive = tarfile.open(fileobj=opened, mode="r|", tarinfo=_Entry)  # noqa: SIM115
             first = self._archive.next()
         except tarfile.TarError:
             raise PackageRefused("the file holds no package") from None
@@ -148,7 +191,9 @@ class PackageReader:
             raise PackageRefused(f"{entry.name} is no file of a package")
         content = self._archive.extractfile(entry)
         assert content is not None
-        return content.read()
+        found = content.read()
+        self.files.add(entry.name, found)
+        return found
 
 
 def read_rows(content: bytes) -> list[Row]:

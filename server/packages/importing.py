@@ -1,7 +1,8 @@
 """Read a package into another installation: all of it or nothing, sealed with the keys of this one.
 
 Before it is committed, everything is read out of the database again and compared with the digest of the package, so
-that both sides hold the same.
+that both sides hold the same. Photos are put into the store after that, in a second reading of the file: of a package
+that is refused nothing stays.
 """
 
 import hashlib
@@ -82,13 +83,15 @@ async def import_package(
         await prepare_reading(session)
         await _require_room(session, package)
         await _suspend_order(session)
-        manifest, digester = await _read_files(services, session, package, show)
-        whole = _require_whole(manifest, digester, expected)
+        manifest, digester = await _read_files(services.encryption, session, package, show)
+        whole = _require_whole(manifest, digester, package.files.hexdigest(), expected)
         await _hash_rosters(session, whole.altered_rosters)
         await _resume_order(session)
         show("comparing what was written with the package")
         found = await compute_contents(session, services.encryption, package.head.area)
         _require_same(found, whole)
+        show("putting photos into the store")
+        await _put_objects(services, source, identity, whole)
         await _publish(session)
         audit.record(
             session, None, Action.PACKAGE_IMPORTED, "package", whole.digest, area_code=package.head.area,
@@ -98,7 +101,12 @@ async def import_package(
 
 
 async def _require_room(session: AsyncSession, package: PackageReader) -> None:
-    """Refuse an installation of another version, and one that holds anything of its own."""
+    """Refuse a package that is not whole, an installation of another version, and one that has rows of its own."""
+    if package.head.withheld:
+        raise PackageRefused(
+            "the package comes from the desk and is not whole: who complained or objected, and how, is left out of it. "
+            "It is to be read, not imported; the operator's command `export` writes one to import"
+        )
     migration = await session.scalar(text("SELECT version_num FROM alembic_version"))
     if migration != package.head.migration:
         raise PackageRefused(
@@ -136,10 +144,9 @@ async def _resume_order(session: AsyncSession) -> None:
 
 
 async def _read_files(
-    services: Services, session: AsyncSession, package: PackageReader, show: Show
+    encryption: Encryption, session: AsyncSession, package: PackageReader, show: Show
 ) -> tuple[Manifest | None, Digester]:
     digester, names, manifest, last = Digester(), Names({}), None, ""
-    await services.store.ensure_bucket()
     for entry in package:
         if found := _FILE.fullmatch(entry.name):
             table, rows = _find_table(found[1]), read_rows(package.read(entry))
@@ -147,16 +154,18 @@ async def _read_files(
             if table.name == "staff":
                 await _require_new_logins(session, rows)
                 staff_names = [row["name"] for row in rows]
-                names = Names({**names.by_index, **index_names(services.encryption, staff_names).by_index})
+                names = Names({**names.by_index, **index_names(encryption, staff_names).by_index})
             if PACKAGED[table.name].is_read_back:
-                await _insert(session, services.encryption, names, table, rows)
+                await _insert(session, encryption, names, table, rows)
             if table.name != last:
                 show(table.name)
                 last = table.name
         elif entry.name.startswith(PHOTOS):
-            digester.add_object(await _put_object(services, package, entry))
+            digester.add_object(_read_object(package, entry)[0])
         elif entry.name == MANIFEST:
             manifest = msgspec.json.decode(package.read(entry), type=Manifest)
+        else:
+            package.read(entry)  # adds it to the digest
     return manifest, digester
 
 
@@ -202,17 +211,30 @@ def _complete(table: Table, row: Row) -> Row:
             return row
 
 
-async def _put_object(services: Services, package: PackageReader, entry: tarfile.TarInfo) -> StoredObject:
-    """Store a photo under its key, after its bytes were compared with its name."""
+async def _put_objects(services: Services, source: IO[bytes], identity: X25519PrivateKey, whole: Manifest) -> None:
+    """Read the file again and store each photo under its key. Rows are committed after their photos are there."""
+    source.seek(0)
+    package, digester = PackageReader(source, identity), Digester()
+    await services.store.ensure_bucket()
+    for entry in package:
+        if entry.name.startswith(PHOTOS):
+            item, content = _read_object(package, entry)
+            media_type = "image/jpeg" if item.key.startswith("renditions/") else "application/octet-stream"
+            await services.store.put(item.key, BytesIO(content), len(content), media_type)
+            digester.add_object(item)
+    if digester.contents().objects_sha256 != whole.contents.objects_sha256:
+        raise PackageRefused("the file was changed while it was read")
+
+
+def _read_object(package: PackageReader, entry: tarfile.TarInfo) -> tuple[StoredObject, bytes]:
+    """Return a photo, after its bytes were compared with its name."""
     content, key = package.read(entry), entry.pax_headers.get(KEY_HEADER, "")
     item = StoredObject(entry.name.rsplit("/", 1)[-1], key)
     if not _CONTENT.fullmatch(item.content) or not _is_key(item):
         raise PackageRefused(f"{entry.name} is no photo of a package")
     if hashlib.sha256(content).hexdigest() != item.content:
         raise PackageRefused(f"{entry.name} was altered")
-    media_type = "image/jpeg" if key.startswith("renditions/") else "application/octet-stream"
-    await services.store.put(key, BytesIO(content), len(content), media_type)
-    return item
+    return item, content
 
 
 def _is_key(item: StoredObject) -> bool:
@@ -223,11 +245,13 @@ def _is_key(item: StoredObject) -> bool:
     return len(parts) == 3 and item.key.startswith(rendition_prefix(parts[1])) and bool(_CONTENT.fullmatch(parts[1]))  # noqa: PLR2004
 
 
-def _require_whole(manifest: Manifest | None, digester: Digester, expected: str) -> Manifest:
+def _require_whole(manifest: Manifest | None, digester: Digester, files_sha256: str, expected: str) -> Manifest:
     if manifest is None:
         raise PackageRefused("the package was interrupted when it was written: its manifest is missing")
     _require_same(digester.contents(), manifest)
-    if manifest.digest != expected or manifest.contents.digest() != expected:
+    if files_sha256 != manifest.files_sha256:
+        raise PackageRefused("not the same as in the manifest: files beside the rows")
+    if manifest.digest != expected or manifest.compute_digest() != expected:
         raise PackageRefused(f"the digest of the package is {manifest.digest}, not the one that was named")
     return manifest
 

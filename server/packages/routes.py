@@ -72,8 +72,8 @@ export_area_exports = build_export_route(
     status_code=200,
     responses=LOOKUP_ERRORS
     | error_responses("request.invalid", "request.idempotency_key_reused", "auth.step_up_required"),
-    description="Ask for everything an area holds in one file, sealed to a public key of the county. Another person "
-    "releases it.",
+    description="Ask for what an area holds in one file, sealed to a public key of the county, without the words and "
+    "names of complaints and objections. Another person releases it.",
 )
 async def propose_area_export(
     data: JSONBody[ProposeExport],
@@ -94,10 +94,14 @@ async def propose_area_export(
         "request.invalid",
         "auth.step_up_required",
         "package.second_person",
+        "package.county_officer",
+        "package.made_by_other",
+        "package.key_differs",
         "package.decided",
         "review.reason_required",
     ),
-    description="Release an export that another person asked for, or turn it down. A job then writes the file.",
+    description="Release an export that another person asked for, or turn it down. One of the two is a county officer "
+    "of the area; neither has made the other's account. A job then writes the file.",
 )
 async def decide_area_export(
     export_id: FromPath[UUID],

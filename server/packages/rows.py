@@ -15,6 +15,7 @@ from server.core.errors import Problem
 from server.core.normalise import name_key, normalise_card, normalise_id
 from server.models.sealed_columns import SEALED_SUFFIX, join_key
 from server.packages.selection import INDEX_SUFFIX, is_index
+from server.packages.tables import WITHHELD, WITHHELD_OF_TRAIL
 
 Row = dict[str, Any]
 # What each blind index is made of: its kind, and how the number is spelled for it.
@@ -27,6 +28,7 @@ _INDEXES: dict[str, tuple[str, Callable[[str], str]]] = {
 # A frozen roster is hashed over the blind indexes of its accounts, so its hashes are of one installation.
 KEYED_HASHES: dict[str, str] = {"roster": "lines_hash", "roster_line": "hash"}
 _AGAINST = "against"
+_SENSITIVE_THINGS = frozenset({"complaint", "objection"})
 
 
 class RowRefused(Exception):
@@ -51,7 +53,8 @@ def open_row(encryption: Encryption, names: Names, table: Table, row: Row) -> Ro
         if not name.endswith(SEALED_SUFFIX):
             opened[name] = value
         elif value is None:
-            opened[name.removesuffix(SEALED_SUFFIX)] = None
+            # A text from before it was sealed stands in a column of its own.
+            opened.setdefault(name.removesuffix(SEALED_SUFFIX), None)
         else:
             opened[name.removesuffix(SEALED_SUFFIX)] = _open(encryption, table, name, row_id, _bytes(value))
     if table.name == "proposal":
@@ -78,6 +81,8 @@ def seal_row(encryption: Encryption, names: Names, table: Table, row: Row) -> Ro
             plain = stored.pop(column.name.removesuffix(SEALED_SUFFIX), None)
             name = f"{table.name}.{column.name.removesuffix(SEALED_SUFFIX)}"
             stored[column.name] = None if plain is None else _hex(encryption.seal(name, row_id, plain))
+            if column.name.removesuffix(SEALED_SUFFIX) in table.columns:
+                stored[column.name.removesuffix(SEALED_SUFFIX)] = None
         elif is_index(table, column):
             kind, spell = _INDEXES[f"{table.name}.{column.name}"]
             plain = row[column.name.removesuffix(INDEX_SUFFIX)]
@@ -90,6 +95,13 @@ def seal_row(encryption: Encryption, names: Names, table: Table, row: Row) -> Ro
             for name in row[_AGAINST]
         ]
     return stored
+
+
+def withhold(table: Table, row: Row) -> Row:
+    """Return the row as an export from the desk holds it."""
+    if table.name == "audit_entry":
+        return row | dict.fromkeys(WITHHELD_OF_TRAIL) if row["thing_kind"] in _SENSITIVE_THINGS else row
+    return row | dict.fromkeys(WITHHELD.get(table.name, ()))
 
 
 def without_keyed_hashes(table: Table, row: Row) -> Row:

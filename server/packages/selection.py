@@ -76,6 +76,11 @@ def select_objects() -> str:
     """)
 
 
+def select_frozen_rosters() -> str:
+    """Select the ids of the packaged rosters whose lines were hashed."""
+    return _expand("SELECT id FROM roster_rows WHERE lines_hash IS NOT NULL ORDER BY id")
+
+
 def _expand(sql: str) -> str:
     return _PLACEHOLDER.sub(
         lambda found: _list_named(found["named"]) if found["named"] else f"{_rows(found['rows'])} {found[0]}", sql

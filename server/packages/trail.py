@@ -16,6 +16,11 @@ def fingerprint(recipient: X25519PublicKey) -> str:
     return hashlib.sha256(recipient.public_bytes_raw()).hexdigest()[:16]
 
 
+def spell_fingerprint(typed: str) -> str:
+    """Return a fingerprint as it is kept, however people group it."""
+    return "".join(letter for letter in typed.lower() if letter.isalnum())
+
+
 def record_export(
     session: AsyncSession, caller: Caller | None, manifest: Manifest, area: str, recipient: X25519PublicKey, reason: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import tarfile
 from datetime import timedelta
 from uuid import UUID
 
@@ -10,14 +11,18 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization as s
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
+from server import audit
 from server.audit.actions import Action
+from server.core.access import Caller
 from server.core.age_files import AgeReader, AgeRefused, AgeWriter, read_private_key
+from server.core.clock import today, utc_now
 from server.core.database import open_session
 from server.core.encryption import Encryption
+from server.core.errors import Problem
 from server.core.ids import new_id
-from server.core.job_types import RemoveAreaExports
+from server.core.job_types import RemoveAreaExports, WriteAreaExport
 from server.core.keys import KeyRing, generate_keys
 from server.core.normalise import name_key
 from server.core.services import open_services
@@ -26,16 +31,22 @@ from server.models.audit import AuditEntry
 from server.models.feed import Feed
 from server.models.households import HouseholdMember
 from server.models.packages import AreaExport
+from server.models.people import Staff, StaffRole
 from server.models.rosters import Roster
-from server.packages.exports import package_key, remove_area_exports
-from server.packages.files import PackageReader
-from server.packages.rows import Names, index_names, open_row, seal_row
+from server.packages.exports import _fail, package_key, remove_area_exports
+from server.packages.files import Head, Manifest, PackageReader, PackageRefused, PackageWriter, read_rows
+from server.packages.importing import _require_whole
+from server.packages.independence import require_second_person
+from server.packages.reading_rows import Digester, read_objects
+from server.packages.rows import Names, index_names, open_row, seal_row, withhold
 from server.packages.tables import LEFT_OUT, PACKAGED
+from server.packages.writing import _find_altered_rosters
 from server.rosters.examine import load_live_lines, load_parts
 from server.rosters.snapshots import find_altered
 from tests import days
 from tests.backup.conftest import bucket, elsewhere, kit, run, settings
-from tests.makers.rosters import RosterOffice
+from tests.makers.cases import VILLAGE
+from tests.makers.rosters import PILOT, RosterOffice
 from tests.phones import step_up
 
 __all__ = ["bucket", "elsewhere", "kit", "settings"]
@@ -92,6 +103,116 @@ def test_a_proposed_account_and_whom_a_complaint_is_about_are_sealed_anew():
     assert stored["against"] == [there.index("staff_name", name_key("毛河塘")).hex(), "of nobody here"]
 
 
+def test_an_objection_from_before_texts_were_sealed_is_sealed_on_the_way():
+    encryption, table = Encryption(KeyRing("p1", {"p1": b"h" * 32}), b"h" * 32), Base.metadata.tables["objection"]
+    row = {"id": str(new_id()), "text": "她家有车", "text_sealed": None, "contact_sealed": None}
+    opened = open_row(encryption, Names({}), table, row)
+    assert opened["text"] == "她家有车"
+    stored = seal_row(encryption, Names({}), table, opened)
+    assert stored["text"] is None
+    assert stored["text_sealed"] is not None
+    assert withhold(table, opened)["text"] is None
+
+
+def test_what_the_trail_says_of_complaints_stays_out_of_an_export_from_the_desk():
+    table = Base.metadata.tables["audit_entry"]
+    facts = {"actor_id": "a", "device_id": "d", "request_id": "r", "facts": {"reason": "毛荷塘说"}}
+    assert set(withhold(table, {"thing_kind": "complaint", **facts}).values()) == {"complaint", None}
+    assert withhold(table, {"thing_kind": "household", **facts}) == {"thing_kind": "household", **facts}
+
+
+def write_small(*, readme=None):
+    """Return a private key, a package of nothing sealed to it, and the digest of its files."""
+    private, file = X25519PrivateKey.generate(), io.BytesIO()
+    head = Head(area=COUNTY, made_at=utc_now(), program="0", migration="0", withheld=[])
+    package = PackageWriter(file, private.public_key(), head)
+    if readme is not None:
+        package.add("README.txt", readme)
+    files = package.files.hexdigest()
+    package.finish(Manifest(contents=Digester().contents(), files_sha256=files, faults=[], altered_rosters=[]))
+    return private, file.getvalue(), files
+
+
+def test_nothing_in_a_package_is_changed_under_its_digest():
+    private, sealed, files = write_small()
+    package = PackageReader(io.BytesIO(sealed), private)
+    for entry in package:
+        package.read(entry)
+    assert package.files.hexdigest() == files
+    assert write_small(readme=b"other")[2] != files
+
+    contents, whole = Digester().contents(), {"files_sha256": files, "faults": ["missing x"], "altered_rosters": ["r"]}
+    digest = Manifest(contents=contents, **whole).compute_digest()
+    for other in ({"altered_rosters": []}, {"faults": []}, {"files_sha256": "0" * 64}):
+        changed = Manifest(contents=contents, **whole | other)
+        changed.digest = changed.compute_digest()
+        with pytest.raises(PackageRefused):
+            _require_whole(changed, Digester(), files, digest)
+
+
+def test_a_head_of_any_length_is_not_read():
+    private, file = X25519PrivateKey.generate(), io.BytesIO()
+    writer = AgeWriter(file, private.public_key())
+    archive = tarfile.open(fileobj=writer, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115
+    entry = tarfile.TarInfo("package.json")
+    entry.pax_headers = {"zoufang.key": "x" * 100_000}
+    archive.addfile(entry)
+    archive.close()
+    writer.finish()
+    with pytest.raises(PackageRefused):
+        PackageReader(io.BytesIO(file.getvalue()), private)
+
+
+async def test_an_administrator_and_whom_they_made_do_not_suffice_for_an_export(services, county):
+    async with open_session(services.sessions) as session:
+        ids = dict((await session.execute(select(Staff.login, Staff.id))).all())
+        admin, officer, nobody = ids["zhanxinglou"], ids["maohetang"], ids["jiangmianyuan"]
+        await session.execute(delete(StaffRole).where(StaffRole.staff_id == nobody))
+
+        async def judge(decider, proposer):
+            caller = Caller(id=decider, name="", device_id=new_id(), grants=())
+            try:
+                await require_second_person(
+                    session, caller, AreaExport(area_code=COUNTY, proposed_by=proposer), today()
+                )
+            except Problem as problem:
+                return problem.code
+            return None
+
+        assert await judge(officer, admin) is None
+        assert await judge(admin, nobody) == "package.county_officer"
+        role = StaffRole(staff_id=nobody, role="county_officer", area_code=COUNTY)
+        session.add(role)
+        await session.flush()
+        assert await judge(nobody, admin) is None
+        granter = Caller(id=admin, name="", device_id=new_id(), grants=())
+        audit.record(session, granter, Action.STAFF_ROLE_GRANTED, "staff", nobody, role="county_officer")
+        await session.flush()
+        assert await judge(nobody, admin) == "package.made_by_other"
+        assert await judge(admin, nobody) == "package.made_by_other"
+        assert await judge(nobody, officer) is None
+        audit.record(session, granter, Action.STAFF_LINK_MADE, "staff", officer)
+        await session.flush()
+        assert await judge(admin, officer) == "package.made_by_other"
+        role.deputy_for = officer
+        await session.flush()
+        assert await judge(officer, nobody) == "package.second_person"
+
+
+async def test_of_an_export_that_was_not_finished_no_file_stays(services, county):
+    async with open_session(services.sessions) as session:
+        ids = dict((await session.execute(select(Staff.login, Staff.id))).all())
+        export = AreaExport(
+            id=new_id(), area_code=COUNTY, public_key="", fingerprint="", reason="换系统", state="accepted",
+            proposed_by=ids["maohetang"], proposed_at=utc_now(), decided_by=ids["jiangmianyuan"], decided_at=utc_now(),
+        )  # fmt: skip
+        session.add(export)
+    await services.store.put(package_key(export.id), io.BytesIO(b"sealed"), 6, "application/octet-stream")
+    for _ in range(2):
+        await _fail(services, WriteAreaExport(export_id=export.id), "lost")
+    assert not await services.store.exists(package_key(export.id))
+
+
 def test_a_file_that_was_cut_or_altered_or_is_for_another_key_is_refused():
     private, content = X25519PrivateKey.generate(), b"x" * 200_000
     file = io.BytesIO()
@@ -118,6 +239,8 @@ async def test_a_county_taken_along_is_the_same_in_an_installation_with_other_ke
     public, private = key_files
     pay = await RosterOffice(office, system, services).open()
     roster_id = UUID(await pay.sent(days.month()))
+    async with open_session(services.sessions) as session:
+        photo = (await anext(read_objects(session, COUNTY))).key
     file, again = tmp_path / "county.age", tmp_path / "again.age"
     area = county.areas[0].code[:6]
     words = ("--area", area, "--key", public, "--reason", "换系统")
@@ -132,8 +255,14 @@ async def test_a_county_taken_along_is_the_same_in_an_installation_with_other_ke
     await run(there, "migrate")
     refused = await run(there, "import-package", file, "--private-key", private, "--digest", "0" * 64, code=1)
     assert "not the one that was named" in refused
+    async with open_services(there) as opened:
+        await opened.store.ensure_bucket()
+        assert not await opened.store.exists(photo)
     await run(there, "import-package", file, "--private-key", private, "--digest", digest)
-    assert f"Digest: {digest}" in await run(there, "export", *words, "--to", again)
+    async with open_services(there) as opened:
+        assert await opened.store.exists(photo)
+    contents = output.split("Contents: ")[1].split()[0]
+    assert f"Contents: {contents}" in await run(there, "export", *words, "--to", again)
     await run(there, "check-store", "--deep")
     refused = await run(there, "import-package", file, "--private-key", private, "--digest", digest, code=1)
     assert "not empty" in refused
@@ -157,11 +286,35 @@ async def test_a_county_taken_along_is_the_same_in_an_installation_with_other_ke
     async with open_session(services.sessions) as session:
         entry = await session.scalar(select(AuditEntry).where(AuditEntry.action == Action.PACKAGE_EXPORTED))
         assert (entry.thing_id, entry.area_code, entry.facts["reason"]) == (digest, area, "换系统")
+    # A roster of the county is in the package of each village whose homes it pays, and so is what was altered in it.
+    await pay.alter_roster(str(roster_id), area_code=COUNTY, total_fen=1)
+    async with open_session(services.sessions) as session:
+        assert await _find_altered_rosters(session, PILOT) == [str(roster_id)]
+
+
+def require_no_complaints(sealed, private_key):
+    package = PackageReader(io.BytesIO(sealed), read_private_key(private_key.read_bytes()))
+    assert package.head.area == COUNTY
+    files = {entry.name: package.read(entry) for entry in package}
+    assert "tables/household-0001.csv" in files
+    rows = read_rows(files["tables/complaint-0001.jsonl"])
+    assert [(row["text"], row["reporter"], row["against"]) for row in rows] == [(None, None, None)]
+    assert not any(
+        word.encode() in content for content in files.values() for word in ("红包", "告状人甲", "19900002222")
+    )
+    assert "complaint.text" in package.head.withheld
+    assert b"left out: only the operator's command" in files["dictionary.csv"]
 
 
 async def test_an_export_from_the_desk_takes_two_people_and_the_countys_own_key(
-    system, services, county, kit, key_files
+    system, services, settings, county, kit, key_files, tmp_path
 ):
+    complaint = {
+        "areaCode": VILLAGE,
+        "text": "邻居毛荷塘收了红包",
+        "reporter": {"name": "告状人甲", "contact": "19900002222"},
+    }
+    assert (await system.client().post("/public/v1/complaints", json=complaint)).status_code == 201
     asker = await system.sign_in_at_desk("maohetang", "county_officer")
     other = await system.sign_in_at_desk("jiangmianyuan", "county_officer")
     body = {
@@ -187,7 +340,14 @@ async def test_an_export_from_the_desk_takes_two_people_and_the_countys_own_key(
     )
     assert refused.status_code == 404
 
-    yes = {"outcome": "accepted"}
+    # Who releases it hears the fingerprint from the county and does not read it here.
+    assert (await other.http.get("/desk/v1/area-exports")).json()["items"][0]["fingerprint"] is None
+    printed = (await run(settings, "key-fingerprint", key_files[0])).strip()
+    assert proposed.json()["fingerprint"] == printed
+    wrong = {"outcome": "accepted", "fingerprint": "0" * 16}
+    refused = await other.http.post(f"{path}/decision", json=wrong, headers=await step_up(other.http, other.password))
+    assert refused.json()["code"] == "package.key_differs"
+    yes = {"outcome": "accepted", "fingerprint": f" {printed[:8].upper()}-{printed[8:]}"}
     own = await asker.http.post(f"{path}/decision", json=yes, headers=await step_up(asker.http, asker.password))
     assert own.json()["code"] == "package.second_person"
     assert (await other.http.post(f"{path}/decision", json=yes)).json()["code"] == "auth.step_up_required"
@@ -205,20 +365,25 @@ async def test_an_export_from_the_desk_takes_two_people_and_the_countys_own_key(
     link = (await asker.http.post(f"{path}/link", headers=await step_up(asker.http, asker.password))).json()
     async with httpx.AsyncClient() as http:
         sealed = (await http.get(link["url"])).content
-    package = PackageReader(io.BytesIO(sealed), read_private_key(key_files[1].read_bytes()))
-    assert package.head.area == COUNTY
-    assert "tables/household-0001.csv" in {entry.name for entry in package}
+    (tmp_path / "desk.age").write_bytes(sealed)
+    require_no_complaints(sealed, key_files[1])
+    words = ("--private-key", key_files[1], "--digest", line["digest"])
+    assert "is not whole" in await run(settings, "import-package", tmp_path / "desk.age", *words, code=1)
     late = {"outcome": "rejected", "reason": "迟了"}
     refused = await other.http.post(f"{path}/decision", json=late, headers=await step_up(other.http, other.password))
     assert refused.json()["code"] == "package.decided"
 
+    await require_removed_after_its_days(services, UUID(body["id"]))
+
+
+async def require_removed_after_its_days(services, export_id):
     async with open_session(services.sessions) as session:
-        export = await session.get_one(AreaExport, UUID(body["id"]))
+        export = await session.get_one(AreaExport, export_id)
         assert export.written_at is not None
         export.written_at -= timedelta(days=8)
     await remove_area_exports(services, RemoveAreaExports())
     async with open_session(services.sessions) as session:
-        assert (await session.get_one(AreaExport, UUID(body["id"]))).state == "removed"
+        assert (await session.get_one(AreaExport, export_id)).state == "removed"
         logged = await session.scalars(
             select(AuditEntry.action).where(AuditEntry.thing_kind == "package").order_by(AuditEntry.id)
         )
@@ -229,4 +394,4 @@ async def test_an_export_from_the_desk_takes_two_people_and_the_countys_own_key(
             Action.PACKAGE_TAKEN,
             Action.PACKAGE_REMOVED,
         ]
-    assert not await services.store.exists(package_key(UUID(body["id"])))
+    assert not await services.store.exists(package_key(export_id))

@@ -31,4 +31,15 @@ async def test_an_export_of_everything_is_proposed_and_waits_for_another_person(
     await line.press("Enter")
     await expect(dialog_of(page)).to_contain_text("须由另一人确认")
     await shoot(page, "desk-packages-own")
+
+    # The other person hears the fingerprint from the county: it stands nowhere until they have typed it.
+    page = await at_desk("jiangmianyuan", "county_officer")
+    await open_door(page, "全部导出")
+    await page.get_by_role("row", name="县政府〔文〕2号").press("Enter")
+    dialog = dialog_of(page)
+    await expect(dialog.get_by_role("button", name="同意导出")).to_be_disabled()
+    await dialog.get_by_label("县里告知的公钥指纹").fill("0000-0000-0000-0000")
+    await expect(dialog.get_by_role("button", name="同意导出")).to_be_enabled()
+    faults["decide"] = await find_faults(page)
+    await shoot(page, "desk-packages-decide")
     assert not any(faults.values()), faults
