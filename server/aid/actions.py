@@ -105,7 +105,7 @@ async def _require_judged(session: AsyncSession, caller: Caller, batch: AidBatch
 async def _look_again(session: AsyncSession, batch: AidBatch, now: datetime) -> int:
     """Look for findings. Of a batch that is out, what phones have sent is entered first: once closed, it is late."""
     if batch.state == "released":
-        return await enter_waiting(session, batch, now)
+        return await enter_waiting(session, batch, now, is_closing=True)
     return await examine_batch(session, batch, now)
 
 

@@ -5,17 +5,20 @@ about.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from server.aid.homes import is_in_force
+from server.core.working_days import day_of
 from server.models.aid import DEAD_AID_STATES, AidBatch, AidFinding, AidLine, AidLineRecord
+from server.models.evidence import RECORD, Evidence
 from server.models.records import Record
+from server.policy.resolver import load_policy_values
 from server.records.handouts import says_given
 
 # Lines that give something, or are to.
@@ -23,6 +26,7 @@ _NOTHING_GIVEN = (*DEAD_AID_STATES, "not_handed_out", "taken_back")
 # The finding of each outcome of a phone's record that the ledger did not take.
 _NOT_ENTERED = {"repeated": "recorded_again", "late": "recorded_late", "unreadable": "record_unreadable"}
 
+_LATE_HOURS = "photo.late_hours"
 GIVEN_AFTER_CLOSE = "given_after_close"
 
 
@@ -43,8 +47,11 @@ class AidSums(NamedTuple):
     given_fen: int
 
 
-async def examine_batch(session: AsyncSession, batch: AidBatch, now: datetime) -> int:
-    """Look for all findings of the locked batch. Return how many wait for a person."""
+async def examine_batch(session: AsyncSession, batch: AidBatch, now: datetime, *, is_closing: bool = False) -> int:
+    """Look for all findings of the locked batch. Return how many wait for a person.
+
+    `is_closing`: what may still come is looked at as if it did not.
+    """
     rows = await session.scalars(
         select(AidLine)
         .where(AidLine.batch_id == batch.id, AidLine.state.not_in(_NOTHING_GIVEN))
@@ -56,6 +63,7 @@ async def examine_batch(session: AsyncSession, batch: AidBatch, now: datetime) -
         *await _find_repeated(session, batch),
         *await _find_same_signature(session, batch),
         *await _find_by_records(session, batch),
+        *await _find_unsigned(session, batch, now, is_closing=is_closing),
         *_find_same_recipient(lines),
         *_find_by_line(lines),
         *_find_by_sums(batch, await sum_batch(session, batch.id)),
@@ -145,6 +153,29 @@ async def _find_same_signature(session: AsyncSession, batch: AidBatch) -> list[_
         .group_by(AidLine.id)
     )
     return [_Found(line_id, "same_signature", {"count": count}) for line_id, count in rows]
+
+
+async def _find_unsigned(session: AsyncSession, batch: AidBatch, now: datetime, *, is_closing: bool) -> list[_Found]:
+    """Find lines of which a phone listed the picture of a signature, but nobody can look at it after the usual time."""
+    if batch.state not in {"released", "closed"}:
+        return []
+    settings = await load_policy_values(session, batch.area_code, day_of(now), [_LATE_HOURS])
+    since = now - timedelta(hours=int(settings[_LATE_HOURS]))
+    is_here = or_(Evidence.state == "verified", and_(Evidence.state == "received", Record.submitted_at > since))
+    picture = exists().where(
+        Evidence.subject_kind == RECORD,
+        Evidence.subject_id == Record.id,
+        Evidence.sha256 == AidLine.signature_sha256,
+        is_here,
+    )
+    rows = (
+        select(AidLine.id)
+        .join(Record, Record.id == AidLine.record_id)
+        .where(AidLine.batch_id == batch.id, AidLine.state == "handed_out", ~picture)
+    )
+    if not is_closing:
+        rows = rows.where(Record.submitted_at <= since)
+    return [_Found(line_id, "signature_missing", {}) for line_id in await session.scalars(rows)]
 
 
 async def _find_by_records(session: AsyncSession, batch: AidBatch) -> list[_Found]:

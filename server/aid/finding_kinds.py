@@ -19,6 +19,10 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         "本月同类救助已有 {count} 次（{numbers}）", "{count} times the same kind in the month ({numbers})"
     ),
     "same_signature": FindingKind("与另外 {count} 户同一签名图片", "The same picture of a signature as {count} others"),
+    "signature_missing": FindingKind(
+        "手机登记列有签名，但签名图片没有传到或无法使用",
+        "The phone listed a signature, but its picture has not come or is unusable",
+    ),
     "same_recipient": FindingKind("“{name}”在本批次代领 {count} 户", "{name} received for {count} homes of the batch"),
     "more_than_planned": FindingKind("发放 {given}，核定 {planned}", "{given} were given, {planned} were agreed"),
     "said_not_received": FindingKind("家庭说没有收到", "The household says that it did not receive it"),

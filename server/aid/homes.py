@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller
@@ -29,12 +29,26 @@ class AidHome(Struct, frozen=True):
 
 
 def is_in_force(household_id: Any, month: Any, programme: str | None = None) -> ColumnElement[bool]:
-    """Match homes of which a case is paid in a month, given its first day."""
+    """Match homes of which a case is paid in a month, given its first day.
+
+    Of a case that was stopped and is paid again, the file knows the return alone: for the months before its stop the
+    decision counts that was the last to be made from that month or an earlier one.
+    """
+    decided = (
+        select(BenefitChange.kind)
+        .where(BenefitChange.case_id == CaseFile.id, BenefitChange.month <= month)
+        .order_by(BenefitChange.id.desc())
+        .limit(1)
+        .correlate_except(BenefitChange)
+        .scalar_subquery()
+    )
     case = exists().where(
         CaseFile.household_id == household_id,
         CaseFile.state.in_(_PAID_STATES),
-        CaseFile.paid_from <= month,
-        or_(CaseFile.stopped_from.is_(None), CaseFile.stopped_from > month),
+        or_(
+            and_(CaseFile.paid_from <= month, or_(CaseFile.stopped_from.is_(None), CaseFile.stopped_from > month)),
+            and_(CaseFile.paid_from > month, decided != "stopped"),
+        ),
     )
     return case.where(CaseFile.programme == programme) if programme else case
 

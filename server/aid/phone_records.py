@@ -4,11 +4,13 @@ A record is never lost and never overwrites another: what the ledger can't take 
 why, and a finding puts it before a person.
 """
 
+import itertools
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import exists, select
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,6 +24,7 @@ from server.core import jobs
 from server.core.access import Caller
 from server.core.clock import utc_now
 from server.core.database import open_session
+from server.core.device_times import ReportedTime, storable_times
 from server.core.errors import Problem
 from server.core.free_text import mask_numbers
 from server.core.job_types import EnterHandouts
@@ -73,7 +76,7 @@ async def enter_batch(session: AsyncSession, batch_id: UUID, now: datetime) -> N
     await enter_waiting(session, batch, now)
 
 
-async def enter_waiting(session: AsyncSession, batch: AidBatch, now: datetime) -> int:
+async def enter_waiting(session: AsyncSession, batch: AidBatch, now: datetime, *, is_closing: bool = False) -> int:
     """Enter the records of the locked batch. Return how many findings wait for a person."""
     rows = await session.execute(
         select(Record, AidLine)
@@ -92,7 +95,7 @@ async def enter_waiting(session: AsyncSession, batch: AidBatch, now: datetime) -
             log.warning("aid.record_failed", record=str(record.id), why=type(error).__name__)
             await _write_outcome(session, line, record, "unreadable", now)
         looked_at.append((record, line))
-    waiting = await examine_batch(session, batch, now)
+    waiting = await examine_batch(session, batch, now, is_closing=is_closing)
     await publish_change(session, "records", [record.id for record, _ in looked_at])
     await send_handout_tasks(session, batch, {line.area_code for _, line in looked_at})
     return waiting
@@ -120,7 +123,8 @@ async def enter_late_records(
             raise Problem("aid.second_person")
         entry.outcome, entry.looked_at = "repeated", now
         if line.state == "not_handed_out":
-            handout = read_handout(batch, line, record, day_of(now))
+            earlier = await _load_earlier(session, record)
+            handout = read_handout(batch, line, record, earlier, day_of(now))
             write_handout(line, handout, record.author_id, now, record.id)
             _record_entry(session, batch, record, handout, caller)
             entry.outcome = "entered"
@@ -129,23 +133,29 @@ async def enter_late_records(
 
 
 async def _enter(session: AsyncSession, batch: AidBatch, line: AidLine, record: Record, now: datetime) -> None:
-    handout = read_handout(batch, line, record, day_of(now))
+    earlier = await _load_earlier(session, record)
+    handout = read_handout(batch, line, record, earlier, day_of(now))
     stands = line.record_id == record.id
     outcome = judge_record(batch.state, line.state, stands=stands, is_given=handout.state == "handed_out")
     is_changed = False
     if outcome == "entered":
         was_given = line.state == "handed_out"
         changed = write_handout(line, handout, record.author_id, now, record.id)
-        is_changed = (was_given and changed) or (handout.state != "handed_out" and await _was_given(session, record))
+        is_changed = (was_given and changed) or (
+            # An amendment may be here before the ledger looks at what it amends.
+            handout.state != "handed_out" and any(says_given(document) for document in earlier)
+        )
         if changed:
             _record_entry(session, batch, record, handout)
     await _write_outcome(session, line, record, outcome, now, is_changed=is_changed)
 
 
-async def _was_given(session: AsyncSession, record: Record) -> bool:
-    """Say whether an earlier version says that it was handed out: the ledger may see its amendment alone."""
+async def _load_earlier(session: AsyncSession, record: Record) -> list[dict[str, Any]]:
+    """Return the documents that amendments have superseded, the newest first."""
+    if record.version == 1:
+        return []
     earlier = select(RecordVersion.document).where(RecordVersion.record_id == record.id)
-    return record.version > 1 and any(says_given(document) for document in await session.scalars(earlier))
+    return list(await session.scalars(earlier.order_by(RecordVersion.number.desc())))
 
 
 async def _write_outcome(
@@ -181,7 +191,9 @@ def judge_record(batch_state: str, line_state: str, *, stands: bool, is_given: b
     return "entered"
 
 
-def read_handout(batch: AidBatch, line: AidLine, record: Record, today: date) -> Handout:
+def read_handout(
+    batch: AidBatch, line: AidLine, record: Record, earlier: Sequence[dict[str, Any]], today: date
+) -> Handout:
     """Read a record as a handout of the ledger. Its picture is the one that the signed document lists.
 
     The record keeps every word as it was signed; in the ledger, which is read by more people, identity and card numbers
@@ -192,13 +204,11 @@ def read_handout(batch: AidBatch, line: AidLine, record: Record, today: date) ->
         return Handout(line_id=line.id, state="not_handed_out", reason=_read_text(answers["not_given_reason"], 1000))
     due = DueLine(line.area_code, batch.form == "money", line.planned_milli, line.planned_fen)
     given = None if answers.get("given_as_agreed") is True else read_given(due, answers)
-    given_on = day_of(record.started_at)
     listed: Sequence[dict[str, str]] = record.document.get("photos") or []
     return Handout(
         line_id=line.id,
         state="handed_out",
-        # A phone that puts it before the month of the batch, or after today, has a wrong clock.
-        given_on=given_on if batch.month <= given_on <= today else day_of(record.submitted_at or record.received_at),
+        given_on=find_given_day(batch, record, earlier, today),
         milli=None if due.is_money else given,
         fen=given if due.is_money else None,
         recipient=answers["given_to"],
@@ -207,6 +217,26 @@ def read_handout(batch: AidBatch, line: AidLine, record: Record, today: date) ->
         signature_sha256=find_signature(answers, [(photo["id"].lower(), photo["sha256"]) for photo in listed]),
         fix=_read_fix(record.document.get("fix")),
     )
+
+
+def find_given_day(batch: AidBatch, record: Record, earlier: Sequence[dict[str, Any]], today: date) -> date:
+    """Return the day on which the record, or the amendment that first said so, was completed.
+
+    A draft may have been begun days before. A phone that puts it before the month of the batch, before its beginning or
+    after today has a wrong clock.
+    """
+    said = [record.document, *itertools.takewhile(says_given, earlier)][-1]
+    amendment = said.get("amendment")
+    began_on, arrived_at = day_of(record.started_at), record.submitted_at or record.received_at
+    completed = _read_time(amendment["amendedAt"] if amendment else said.get("endedAt"), arrived_at)
+    if completed is not None and max(batch.month, began_on) <= day_of(completed) <= today:
+        return day_of(completed)
+    return began_on if not amendment and batch.month <= began_on <= today else day_of(arrived_at)
+
+
+def _read_time(text: str | None, received_at: datetime) -> datetime | None:
+    at = msgspec.convert(text, ReportedTime) if text else None
+    return at if at is not None and storable_times(received_at).contain(at) else None
 
 
 def _read_text(text: object, most: int) -> str:

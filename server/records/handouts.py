@@ -6,6 +6,7 @@ makes of a record is decided in its own room (`server/aid/phone_records.py`).
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -36,25 +37,39 @@ _RECIPIENTS = ("head", "member", "proxy")
 
 
 class DueLine(NamedTuple):
-    """A line that a phone may record: where, and what two people agreed to."""
+    """A line that a phone may record: where, what two people agreed to, and until when its holder has the home.
+
+    `held_until`: null for a home in hand.
+    """
 
     area_code: str
     is_money: bool
     planned_milli: int | None
     planned_fen: int | None
+    held_until: datetime | None = None
 
 
 async def load_due_lines(session: AsyncSession, caller: Caller, ids: Collection[UUID]) -> dict[UUID, DueLine]:
     """Return those of the lines whose home the caller holds or held, and is no declared relative of."""
     if not ids:
         return {}
-    held = select(Caseload.household_id).where(Caseload.staff_id == caller.id)
     rows = await session.execute(
-        select(AidLine.id, AidLine.area_code, AidBatch.form == "money", AidLine.planned_milli, AidLine.planned_fen)
+        select(
+            AidLine.id, AidLine.area_code, AidBatch.form == "money", AidLine.planned_milli, AidLine.planned_fen,
+            Caseload.revoked_at,
+        )
         .join(AidBatch, AidBatch.id == AidLine.batch_id)
-        .where(AidLine.id.in_(ids), AidLine.household_id.in_(held), ~_is_of_relative(caller))
-    )
-    return {line_id: DueLine(area, is_money, milli, fen) for line_id, area, is_money, milli, fen in rows}
+        .join(Caseload, Caseload.household_id == AidLine.household_id)
+        .where(AidLine.id.in_(ids), Caseload.staff_id == caller.id, ~_is_of_relative(caller))
+        # Of a home that was held more than once, the last time counts.
+        .order_by(AidLine.id, Caseload.revoked_at.asc().nulls_last())
+    )  # fmt: skip
+    return {line_id: DueLine(area, is_money, milli, fen, until) for line_id, area, is_money, milli, fen, until in rows}
+
+
+def was_held(line: DueLine, started_at: datetime, ahead: timedelta) -> bool:
+    """Say whether its home was in hand when a record of it began, as for visits: by a clock that may be ahead."""
+    return line.held_until is None or started_at - line.held_until <= ahead
 
 
 def _is_of_relative(caller: Caller) -> ColumnElement[bool]:

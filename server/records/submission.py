@@ -22,7 +22,7 @@ from server.checklists.template import Template
 from server.core import jobs
 from server.core.access import FIELD_ROLES, Caller, readable
 from server.core.clock import utc_now
-from server.core.device_times import believe_time, bound_times
+from server.core.device_times import TimeBounds, believe_time, bound_times
 from server.core.errors import Fault, Problem
 from server.core.services import Services
 from server.core.tokens import StatementKind
@@ -30,7 +30,7 @@ from server.core.working_days import day_of
 from server.models.areas import Area
 from server.models.checklists import ChecklistTemplate
 from server.models.households import Caseload, Household
-from server.models.people import StaffRole
+from server.models.people import Device, StaffRole
 from server.models.postings import Posting
 from server.models.records import Record, RecordVersion
 from server.policy.resolver import load_policy_values
@@ -66,6 +66,8 @@ class Context(NamedTuple):
     checklists: Mapping[tuple[str, int], Template]
     # Lines of the ledger that may be handed out.
     due_lines: Mapping[UUID, DueLine]
+    # How far the phone's own clock was measured to be ahead.
+    clock_ahead: timedelta
     now: datetime
 
 
@@ -101,8 +103,14 @@ async def _load_context(session: AsyncSession, caller: Caller, rows: Sequence[In
         | {(handouts.LINE, line_id): line.area_code for line_id, line in due_lines.items()},
         await _load_checklists(session, checklists),
         due_lines,
+        await _load_clock_ahead(session, caller) if due_lines else timedelta(),
         now,
     )
+
+
+async def _load_clock_ahead(session: AsyncSession, caller: Caller) -> timedelta:
+    offset_ms = await session.scalar(select(Device.clock_offset_ms).where(Device.id == caller.device_id))
+    return timedelta(milliseconds=max(offset_ms or 0, 0))
 
 
 async def _list_own_areas(session: AsyncSession, caller: Caller, codes: set[str]) -> dict[str, datetime]:
@@ -213,6 +221,17 @@ def _check_subject(context: Context, document: RecordDocument) -> None:
         raise Problem("record.subject_unknown")
     if declared is not None and context.subjects.get((declared, document.subject_id)) != document.area_code:
         raise Problem("record.subject_unknown")
+    if declared == handouts.LINE and document.subject_id and not _had_home(context, document, document.subject_id):
+        raise Problem("record.subject_unknown")
+
+
+def _had_home(context: Context, document: RecordDocument, line_id: UUID) -> bool:
+    """As for visits: of a time that nobody can believe nothing follows, and a phone's clock may be ahead."""
+    started_at = document.started_at
+    if started_at is None or not _bounds(context, document).contain(started_at):
+        return True
+    allowed = timedelta(minutes=context.settings[document.area_code]["field.clock_ahead_min"])
+    return handouts.was_held(context.due_lines[line_id], started_at, max(context.clock_ahead, allowed))
 
 
 def _check_submission(context: Context, document: RecordDocument) -> None:
@@ -251,10 +270,13 @@ def _day(context: Context, document: RecordDocument) -> date:
 
 def _started_at(context: Context, document: RecordDocument) -> datetime:
     """A time that nobody can believe is replaced by that of its arrival; the document keeps what the phone said."""
+    return believe_time(document.started_at, _bounds(context, document), context.now) or context.now
+
+
+def _bounds(context: Context, document: RecordDocument) -> TimeBounds:
     settings = context.settings[document.area_code]
     earliest = date.fromisoformat(settings["field.earliest_day"])
-    bounds = bound_times(context.now, earliest, timedelta(minutes=settings["field.clock_ahead_min"]))
-    return believe_time(document.started_at, bounds, context.now) or context.now
+    return bound_times(context.now, earliest, timedelta(minutes=settings["field.clock_ahead_min"]))
 
 
 async def _write(

@@ -1,13 +1,13 @@
 """Handouts recorded on a phone become lines of the ledger once, and nothing of what phones say is lost."""
 
-from datetime import date
+from datetime import date, datetime, timedelta
 
 import pytest
 from sqlalchemy import func, select, update
 
 from server.aid import phone_records
-from server.aid.phone_records import enter_handouts, judge_record
-from server.core.clock import utc_now
+from server.aid.phone_records import enter_handouts, find_given_day, judge_record
+from server.core.clock import CHINA, utc_now
 from server.core.database import open_session
 from server.core.id_numbers import make_id_number
 from server.core.ids import new_id
@@ -63,6 +63,32 @@ def test_another_quantity_is_exact_and_money_never_more_than_agreed():
     assert [read(money, text) for text in ("300", "299.99", "300.01", "12.345", "-1")] == [
         300_00, 299_99, None, None, None,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ended", "amended", "was_given", "day"),
+    [
+        (3, None, None, 3),  # begun on the first, handed out and sent on the third
+        (None, None, None, 1),
+        (40, None, None, 1),  # after today
+        (-4, None, None, 1),  # before it was begun
+        (1, 6, False, 6),  # nobody was met, and the same record says later that it was handed out
+        (3, 6, True, 3),
+        (1, 40, False, 7),  # a clock that nobody believes: when it arrived
+    ],
+)
+def test_the_day_of_a_handout_is_that_on_which_it_was_said(ended, amended, was_given, day):
+    def at(number):
+        return datetime(2025, 5, 1, 12, tzinfo=CHINA) + timedelta(days=number - 1)
+
+    def document(outcome, amended_at=None):
+        said = {"answers": {"given_outcome": outcome}, "endedAt": at(ended).isoformat() if ended else None}
+        return said | ({"amendment": {"amendedAt": at(amended_at).isoformat()}} if amended_at else {})
+
+    newest = document("handed_out", amended)
+    earlier = [] if was_given is None else [document("handed_out" if was_given else "not_handed_out")]
+    record = Record(document=newest, started_at=at(1), submitted_at=at(7), received_at=at(7))
+    assert find_given_day(AidBatch(month=date(2025, 5, 1)), record, earlier, date(2025, 5, 8)) == date(2025, 5, day)
 
 
 def test_only_a_picture_that_the_signed_document_lists_is_a_signature():
@@ -275,6 +301,28 @@ async def test_a_handout_that_comes_before_the_closing_counts_and_one_after_it_t
     assert (await phone.pull("records"))[kits[1].record["id"]]["server"]["outcome"] == "entered"
 
 
+async def test_a_signature_that_never_came_is_judged_before_the_batch_is_closed(handing, phone, system, services):
+    aid, batch = handing
+    task = await find_handout_task(phone)
+    for home in task["homes"][:2]:
+        kit = await make_handout(phone, task, home, picture=home["id"].encode())
+        assert await phone.push("evidence", *kit.evidence) == []
+        assert await phone.push("records", kit.record) == []
+    await system.run_jobs()
+    assert await aid.findings(batch) == []
+    async with open_session(services.sessions) as session:
+        late = update(Record).where(Record.subject_id == task["homes"][0]["id"])
+        await session.execute(late.values(submitted_at=utc_now() - timedelta(hours=73)))
+    absent = {"lineId": task["homes"][2]["id"], "state": "not_handed_out", "reason": "无人在家"}
+    assert (await aid.hand_out(batch, absent)).status_code == 200
+    assert [finding["code"] for finding in await aid.findings(batch)] == ["signature_missing"]
+    # What might still come of the other is not waited for once the batch is closed.
+    assert (await aid.act(aid.town, batch, "close")).json()["code"] == "aid.findings_open"
+    assert [finding["code"] for finding in await aid.findings(batch)] == ["signature_missing"] * 2
+    assert (await aid.judge(batch)).status_code == 200
+    assert (await aid.act(aid.town, batch, "close")).status_code == 200
+
+
 async def test_an_amendment_that_is_here_before_the_ledger_looks_is_found(handing, phone, system):
     aid, batch = handing
     task = await find_handout_task(phone)
@@ -294,12 +342,13 @@ async def test_only_homes_in_hand_are_listed_and_follow_whoever_holds_them(handi
     del handing
     task = await find_handout_task(phone)
     first, second, third = task["homes"]
+    revoked_at = utc_now().replace(microsecond=0) - timedelta(hours=3)
     colleague = await system.sign_in(await share(services, [first["householdId"]]), "caseworker")
     async with open_session(services.sessions) as session:
         await session.execute(
             update(Caseload)
             .where(Caseload.household_id == second["householdId"], Caseload.staff_id == phone.id)
-            .values(revoked_at=utc_now())
+            .values(revoked_at=revoked_at)
         )
         name = await session.scalar(select(Staff.name).where(Staff.id == phone.id))
         session.add(
@@ -311,9 +360,15 @@ async def test_only_homes_in_hand_are_listed_and_follow_whoever_holds_them(handi
         await publish_tasks_of_homes(session, [first["householdId"]])
     (mine,), (theirs,) = [(await find_handout_task(person))["homes"] for person in (phone, colleague)]
     assert mine["id"] == theirs["id"] == first["id"]
-    refused = await make_handout(phone, task, third)
-    [returned] = await phone.push("records", refused.record)
-    assert returned["server"]["problem"]["en"]["code"] == "record.subject_unknown"
+    # A relative's home, and one that was given away before the record was begun.
+    for home in (third, second):
+        refused = await make_handout(phone, task, home)
+        [returned] = await phone.push("records", refused.record)
+        assert returned["server"]["problem"]["en"]["code"] == "record.subject_unknown"
+    # Begun while it was in hand, by a clock that is a little ahead.
+    taken = await make_handout(phone, task, second)
+    taken.record["startedAt"] = (revoked_at + timedelta(minutes=1)).isoformat()
+    assert await phone.push("records", taken.record) == []
     # Both at once: one stands, the other is before a person.
     kits = [await make_handout(person, task, first) for person in (phone, colleague)]
     await push_record(phone, kits[0])
@@ -321,8 +376,8 @@ async def test_only_homes_in_hand_are_listed_and_follow_whoever_holds_them(handi
     await system.run_jobs()
     async with services.sessions() as session:
         outcomes = list(await session.scalars(select(AidLineRecord.outcome).order_by(AidLineRecord.outcome)))
-        assert await session.scalar(select(func.count()).select_from(Record)) == 2
-    assert outcomes == ["entered", "repeated"]
+        assert await session.scalar(select(func.count()).select_from(Record)) == 3
+    assert outcomes == ["entered", "entered", "repeated"]
 
 
 async def test_one_signature_under_two_homes_and_a_handout_without_one_are_seen(handing, phone, system):
