@@ -5,7 +5,7 @@ acknowledgement is always true. A single statement may go through `AutocommitPoo
 PostgreSQL 18 or newer.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ from sqlalchemy import (
     func,
     literal,
     select,
+    text,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.base import ischema_names
@@ -258,6 +259,17 @@ async def raw_connection(session: AsyncSession) -> AsyncConnection[Any]:
     driver = raw.driver_connection
     assert isinstance(driver, AsyncConnection)
     return driver
+
+
+async def fetch_pieces(session: AsyncSession, query: str, rows: int) -> AsyncIterator[Sequence[Any]]:
+    """Yield the rows of a query piece by piece, from a cursor of the database.
+
+    A streamed result holds all of its rows in memory at once. A cursor takes no parameters: the query has its values.
+    """
+    await session.execute(text(f"DECLARE pieces NO SCROLL CURSOR FOR {query}"))
+    while piece := (await session.execute(text(f"FETCH {rows} FROM pieces"))).all():
+        yield piece
+    await session.execute(text("CLOSE pieces"))
 
 
 def inline_literal(value: str | date) -> Any:

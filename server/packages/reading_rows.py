@@ -10,7 +10,7 @@ from msgspec import Struct
 from sqlalchemy import Table, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.database import open_once
+from server.core.database import fetch_pieces, open_once
 from server.core.encryption import Encryption
 from server.models.people import Staff
 from server.packages.rows import Names, Row, index_names, open_row, without_keyed_hashes
@@ -82,17 +82,11 @@ async def read_objects(session: AsyncSession, area: str) -> AsyncIterator[Stored
 
 
 async def _fetch_pieces(session: AsyncSession, query: str, area: str) -> AsyncIterator[Sequence[Any]]:
-    """Fetch from a cursor of the database. A streamed result holds all of its rows in memory at once.
-
-    A cursor takes no parameters, so the code of the area, which is digits, stands in its text.
-    """
+    """The code of the area, which is digits, stands in the text of the query (`fetch_pieces`)."""
     if not area.isascii() or not area.isdigit():
         raise ValueError(area)
-    selected = query.replace(":area", f"'{area}%'")
-    await session.execute(text(f"DECLARE packaged NO SCROLL CURSOR FOR {selected}"))
-    while piece := (await session.execute(text(f"FETCH {ROWS_A_PIECE} FROM packaged"))).all():
+    async for piece in fetch_pieces(session, query.replace(":area", f"'{area}%'"), ROWS_A_PIECE):
         yield piece
-    await session.execute(text("CLOSE packaged"))
 
 
 class Digester:

@@ -1,13 +1,19 @@
 """Every object of the store whose content rows name, with its hash: what a backup copies and a restore puts back."""
 
+from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Text, cast, func, literal, select, true, union_all
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.store import original_key, rendition_key, watermarked_key
+from server.core.database import fetch_pieces
 from server.models.evidence import Evidence, Photo
 from server.photos.store_check import has_watermark, select_mismatched, select_originals
+
+_ROWS_A_PIECE = 1_000
 
 
 class StoredObject(NamedTuple):
@@ -32,6 +38,15 @@ def select_stored_objects() -> Any:
         ),
     ).subquery()
     return select(rows).order_by(rows.c.content)
+
+
+async def read_stored_objects(session: AsyncSession) -> AsyncIterator[StoredObject]:
+    """Read all of them in the order of their content; memory stays flat."""
+    dialect = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+    query = select_stored_objects().compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+    async for piece in fetch_pieces(session, str(query), _ROWS_A_PIECE):
+        for row in piece:
+            yield name_object(row)
 
 
 def name_object(row: Any) -> StoredObject:

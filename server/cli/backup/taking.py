@@ -39,7 +39,7 @@ from server.core.settings import Settings
 from server.core.version import VERSION
 from server.models import Base
 from server.models.evidence import PhotoTombstone
-from server.photos.stored_objects import StoredObject, name_object, select_stored_objects
+from server.photos.stored_objects import StoredObject, read_stored_objects
 
 _MAX_CONCURRENT = 4
 # A snapshot may be read for as long as the dump takes. None of this keeps a phone from its news: a transaction that
@@ -98,7 +98,7 @@ async def _dump(settings: Settings, url: str, work: Path) -> Manifest:
         snapshot = await session.scalar(text("SELECT pg_export_snapshot()"))
         made_at = utc_now()
         await asyncio.to_thread(dump_database, url, work / DUMP, snapshot=snapshot)
-        objects = await write_objects(work / OBJECT_LIST, _read_objects(session))
+        objects = await write_objects(work / OBJECT_LIST, read_stored_objects(session))
         return Manifest(
             id=made_at.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ"),
             made_at=made_at,
@@ -112,12 +112,6 @@ async def _dump(settings: Settings, url: str, work: Path) -> Manifest:
             keys=fingerprints(collect_keys(settings)),
             faults=[],
         )
-
-
-async def _read_objects(session: AsyncSession) -> AsyncIterator[StoredObject]:
-    rows = await session.stream(select_stored_objects(), execution_options={"yield_per": 1000})
-    async for row in rows:
-        yield name_object(row)
 
 
 async def count_rows(session: AsyncSession) -> dict[str, int]:

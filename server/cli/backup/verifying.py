@@ -32,7 +32,7 @@ from server.core.services import build_audit_signer, build_encryption
 from server.core.settings import Settings
 from server.devserver.embedded import EmbeddedPostgres
 from server.models.sealed_columns import join_key, sealed_columns
-from server.photos.stored_objects import StoredObject, name_object, select_stored_objects
+from server.photos.stored_objects import StoredObject, read_stored_objects
 
 # Sealed values that are opened of each column.
 _SAMPLE = 20
@@ -96,10 +96,9 @@ async def _compare_list(session: AsyncSession, listed: Path) -> AsyncIterator[st
 
     Not compared line by line: keys of one hash come in any order.
     """
-    rows = await session.stream(select_stored_objects(), execution_options={"yield_per": 1000})
     expected = Counter[str]()
-    async for row in rows:
-        expected.update(_sum_of(name_object(row)))
+    async for stored in read_stored_objects(session):
+        expected.update(_sum_of(stored))
     named = Counter[str]()
     for item in read_objects(listed):
         named.update(_sum_of(item))
