@@ -96,22 +96,8 @@ async def bind_at_counter(
     await forgive_attempt(session, lock)
     if is_repeat:
         return await list_bindings(session, caller, household_id)
-    member_id = await session.scalar(
-        select(HouseholdMember.id).where(
-            HouseholdMember.household_id == household.id,
-            HouseholdMember.id_number_index == services.encryption.index("id_number", normalise_id(data.id_number)),
-        )
-    )
-    if member_id is None:
-        raise Problem("binding.not_a_member")
-    case = await session.scalar(
-        select(CaseFile)
-        .where(CaseFile.household_id == household.id)
-        .order_by(CaseFile.applied_on.desc(), CaseFile.id.desc())
-        .limit(1)
-    )
-    if case is None:
-        raise Problem("binding.no_application")
+    index = services.encryption.index("id_number", normalise_id(data.id_number))
+    case, member_id = await _find_member(session, household.id, index)
     await _require_no_other_household(session, code.resident_id, household.id)
     code.used_at, code.used_by, code.household_id = now, caller.id, household.id
     await bind_member(session, code.resident_id, case, member_id, "counter", by=caller, reason=data.reason)
@@ -121,6 +107,26 @@ async def bind_at_counter(
     )  # fmt: skip
     await session.flush()  # the lines below are read from the database
     return await list_bindings(session, caller, household_id)
+
+
+async def _find_member(session: AsyncSession, household_id: UUID, id_number_index: bytes) -> tuple[CaseFile, UUID]:
+    """Return the household's newest case and the member. Raises what `bind_at_counter` does."""
+    member_id = await session.scalar(
+        select(HouseholdMember.id).where(
+            HouseholdMember.household_id == household_id, HouseholdMember.id_number_index == id_number_index
+        )
+    )
+    if member_id is None:
+        raise Problem("binding.not_a_member")
+    case = await session.scalar(
+        select(CaseFile)
+        .where(CaseFile.household_id == household_id)
+        .order_by(CaseFile.applied_on.desc(), CaseFile.id.desc())
+        .limit(1)
+    )
+    if case is None:
+        raise Problem("binding.no_application")
+    return case, member_id
 
 
 async def _require_no_other_household(session: AsyncSession, resident_id: UUID, household_id: UUID) -> None:

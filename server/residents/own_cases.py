@@ -13,7 +13,7 @@ from server.benefits.changes import decided_calculation
 from server.cases.actions import TakeStep, take_step
 from server.cases.change_reports import ReportedChange, list_case_changes
 from server.cases.loading import load_case
-from server.cases.notices import NoticeLine, issuing_office, list_notices
+from server.cases.notices import NoticeLine, list_notices
 from server.cases.papers import PaperLine, list_papers
 from server.cases.periodic_proofs import ProofLine, list_case_proofs
 from server.cases.workflow import INTERNAL_STEPS, STATE_INFO, TRANSITIONS
@@ -25,9 +25,8 @@ from server.models.households import Assignment, Caseload, Household
 from server.models.people import Staff
 from server.models.postings import Posting, PostingEntry
 from server.models.review import SpotCheck
-from server.policy.resolver import load_policy_values
+from server.residents.offices import Office, load_office
 from server.residents.remedies import Remedies, load_remedies
-from server.workload.unordered_kinds import HOTLINE
 
 
 class TimelineStep(ResponseBody):
@@ -49,17 +48,6 @@ class NextStep(ResponseBody):
     by: date | None
     certain: bool
     is_late: bool
-
-
-class Office(ResponseBody):
-    """Who handles a case: the office, its telephone (empty where none is written), and who took it on.
-
-    `handler` is null while the case lies with the office that decides, whose staff a household does not meet.
-    """
-
-    name: str
-    phone: str
-    handler: str | None
 
 
 class CaseStatus(ResponseBody):
@@ -263,7 +251,7 @@ async def load_own_case(session: AsyncSession, caller: Caller, case_id: UUID, no
     return OwnCase(
         status=status,
         applicant=(await session.get_one(Household, case.household_id)).head_name,
-        office=await _load_office(session, case, day_of(now)),
+        office=await load_office(session, case, day_of(now)),
         decision_reason=decision.reason if decision else "",
         remedies=await load_remedies(session, case, _delivered_on(status.timeline), day_of(decision.at))
         if decision
@@ -280,25 +268,6 @@ async def load_own_case(session: AsyncSession, caller: Caller, case_id: UUID, no
         may_withdraw=_can_take_step(case, "withdrawn"),
         may_report=_can_take_step(case, "change_reported"),
     )
-
-
-_WITH_DECIDER = frozenset({"county", "confirmed", "refused"})
-# What is done at the counter, by whoever handles the case.
-_COUNTER_STEPS = frozenset({"applied", "materials", "accepted", "not_accepted"})
-
-
-async def _load_office(session: AsyncSession, case: CaseFile, today: date) -> Office:
-    settings = await load_policy_values(session, case.area_code, today, [HOTLINE])
-    is_decider = case.state in _WITH_DECIDER
-    handler = await session.scalar(
-        select(Staff.name)
-        .join(CaseEvent, CaseEvent.actor_id == Staff.id)
-        .where(CaseEvent.case_id == case.id, CaseEvent.step.in_(_COUNTER_STEPS), Staff.disabled_at.is_(None))
-        .order_by(CaseEvent.at.desc(), CaseEvent.id.desc())
-        .limit(1)
-    )
-    name = await issuing_office(session, case, is_decision=is_decider)
-    return Office(name=name, phone=settings.get(HOTLINE, ""), handler=None if is_decider else handler)
 
 
 _STAGES: tuple[tuple[str, str, frozenset[str]], ...] = (

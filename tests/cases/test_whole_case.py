@@ -240,16 +240,9 @@ async def test_an_application_that_is_granted_after_a_pause_and_an_extension(off
         assert made["applicationNumber"] in words(sheet.content)
 
 
-async def test_an_application_that_is_refused_and_appealed(office):
-    made, number, _ = await accepted(office)
-    case_id, town = made["id"], await office.person("town_officer")
-    county, resident = await office.person("county_officer"), await applicant(office, made, number)
-    await visit(office, case_id)
-    await done(town, case_id, "opinion_refuse", reason="名下有营运车辆")
-    refused_case = await done(county, case_id, "refused", reason="名下有营运车辆一辆")
-    assert [deadline["kind"] for deadline in refused_case["deadlines"]] == ["notice"]
-    own_path = f"/resident/v1/cases/{case_id}"
-    own = (await resident.http.get(own_path)).json()
+async def require_remedies_before(resident, refused_case):
+    """Why, by whom and what can be done, while nothing says that the written decision arrived."""
+    own = (await resident.http.get(f"/resident/v1/cases/{refused_case['id']}")).json()
     assert (own["decisionReason"], own["applicant"]) == ("名下有营运车辆一辆", refused_case["headName"])
     assert own["office"]["name"].endswith("民政局")
     assert own["remedies"] == {
@@ -260,11 +253,26 @@ async def test_an_application_that_is_refused_and_appealed(office):
         refused_case["deadlines"][0]["dueOn"],
         False,
     )
-    await done(town, case_id, "notice_delivered", delivery="邮寄挂号")
-    own = (await resident.http.get(own_path)).json()
+
+
+async def require_remedies_after(resident, case_id):
+    own = (await resident.http.get(f"/resident/v1/cases/{case_id}")).json()
     assert own["remedies"]["reconsiderationUntil"] == days.in_days(60).isoformat()
     assert (own["status"]["next"]["by"], own["status"]["next"]["isLate"]) == (None, False)
     assert "已书面告知" in own["status"]["next"]["zh"]
+
+
+async def test_an_application_that_is_refused_and_appealed(office):
+    made, number, _ = await accepted(office)
+    case_id, town = made["id"], await office.person("town_officer")
+    county, resident = await office.person("county_officer"), await applicant(office, made, number)
+    await visit(office, case_id)
+    await done(town, case_id, "opinion_refuse", reason="名下有营运车辆")
+    refused_case = await done(county, case_id, "refused", reason="名下有营运车辆一辆")
+    assert [deadline["kind"] for deadline in refused_case["deadlines"]] == ["notice"]
+    await require_remedies_before(resident, refused_case)
+    await done(town, case_id, "notice_delivered", delivery="邮寄挂号")
+    await require_remedies_after(resident, case_id)
     sheet = await resident.http.get(f"/resident/v1/cases/{case_id}/notices/refused")
     assert "名下有营运车辆一辆" in words(sheet.content)
     appeal = {"kind": "appeal", "caseId": case_id, "text": "车辆三年前已报废，请复核"}
