@@ -26,6 +26,7 @@ import server.benefits.routes
 import server.cases.certificate_routes
 import server.cases.change_report_routes
 import server.cases.change_return_routes
+import server.cases.door_routes
 import server.cases.event_handlers
 import server.cases.found_routes
 import server.cases.grace_routes
@@ -237,6 +238,8 @@ _ROUTE_HANDLERS: list[ControllerRouterHandler] = [
     server.households.proposals.router,
     server.cases.routes.field_router,
     server.cases.routes.router,
+    server.cases.door_routes.field_router,
+    server.cases.door_routes.router,
     server.cases.change_report_routes.router,
     server.cases.found_routes.router,
     server.cases.certificate_routes.router,

@@ -88,6 +88,10 @@ class Action(StrEnum):
     DISCLOSURE_OPENED = "disclosure.opened"
     DISCLOSURE_PRINTED = "disclosure.printed"
 
+    DOOR_APPLICATION_DISMISSED = "door_application.dismissed"
+    DOOR_APPLICATION_HELD = "door_application.held"
+    DOOR_APPLICATION_OPENED = "door_application.opened"
+
     EVIDENCE_ANNOUNCED = "evidence.announced"
     EVIDENCE_MISMATCHED = "evidence.mismatched"
     EVIDENCE_PARKED = "evidence.parked"

@@ -42,9 +42,17 @@ class MakeApplication(RequestBody):
 
 
 async def make_application(
-    session: AsyncSession, encryption: Encryption, caller: Caller, body: MakeApplication, now: datetime
+    session: AsyncSession,
+    encryption: Encryption,
+    caller: Caller,
+    body: MakeApplication,
+    now: datetime,
+    *,
+    applied_on: date | None = None,
 ) -> CaseFile:
-    """Open a case in state `applied`, under the policy settings of today. Idempotent by id.
+    """Open a case in state `applied`, under the policy settings of the day it was made: today, or at the door before.
+
+    Idempotent by id.
 
     Raises `case.open_already` when the household has an open case, `case.granted_already` when it receives payments
     (two cases in force would be paid twice; changes at home belong to the granted case), and what
@@ -56,7 +64,7 @@ async def make_application(
         return existing
     household = await _load_or_create_household(session, encryption, caller, body, now)
     await require_no_other_case(session, household.id)
-    today = day_of(now)
+    today = applied_on or day_of(now)
     case = CaseFile(
         id=body.id,
         number=await _choose_number(session, household.area_code[:6], today, body.number),

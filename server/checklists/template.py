@@ -17,7 +17,7 @@ from server.checklists.faults import Severity
 from server.checklists.feeds import Feed
 
 VisitKind = Literal["intake", "review", "neighbour", "complaint", "spot_check", "care", "housing"]
-RecordKind = Literal["publicity", "meeting", "posting", "handout"]
+RecordKind = Literal["publicity", "meeting", "posting", "handout", "application"]
 """Work beside the home visits (`server/records/declarations.py`)."""
 ChecklistKind = VisitKind | RecordKind
 CellKind = Literal["text", "integer", "money", "date", "choice", "multi_choice", "yes_no"]

@@ -30,6 +30,7 @@ _VISIT_KINDS: Final[Mapping[str, Text]] = {
     "meeting": Text("评议小组会议", "meeting of the appraisal group"),
     "posting": Text("张贴公示", "hanging up a list"),
     "handout": Text("救助发放", "handing out aid"),
+    "application": Text("上门申请", "application at the door"),
 }
 RenderedRow = tuple[Text, list[tuple[Text, Text]]]
 

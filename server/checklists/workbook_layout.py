@@ -107,6 +107,7 @@ VISIT_KIND_LABELS: Final[dict[ChecklistKind, str]] = {
     "meeting": "评议小组会议",
     "posting": "张贴公示",
     "handout": "救助发放",
+    "application": "上门申请",
 }
 QUESTION_KIND_LABELS: Final[dict[QuestionKind, str]] = {
     "text": "文字",

@@ -23,7 +23,7 @@ from server.core.access import DESK_ROLES, FIELD_ROLES, Caller, in_areas
 from server.core.database import Base
 from server.models.columns import AreaCode, Id, Json, OptionalTime, Sha256, Time, WrittenAt
 
-RECORD_KINDS = ("publicity", "meeting", "posting", "handout")
+RECORD_KINDS = ("publicity", "meeting", "posting", "handout", "application")
 RECORD_STATES = ("draft", "discarded", "submitted", "amended")
 TASK_STATES = ("open", "done", "cancelled")
 

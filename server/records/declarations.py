@@ -29,4 +29,6 @@ DECLARATIONS: Mapping[str, Declaration] = {
     "posting": Declaration("posting", does_task=False),
     # Feeds the ledger of aid: `server/aid/phone_records.py`.
     "handout": Declaration("aid_line", does_task=False, feeds=EnterHandouts()),
+    # Talk, signatures and photos. Who applies, with ID numbers, comes beside it: `server/cases/door_applications.py`.
+    "application": Declaration(),
 }

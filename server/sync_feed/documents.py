@@ -19,7 +19,7 @@ from server.core.http import HexSha256, LongText, ResponseBody, ShortText
 from server.core.location import ReportedFix
 
 VisitKind = Literal["intake", "review", "neighbour", "complaint", "spot_check", "care", "housing"]
-RecordKind = Literal["publicity", "meeting", "posting", "handout"]
+RecordKind = Literal["publicity", "meeting", "posting", "handout", "application"]
 AwareTime = ReportedTime
 VillageCode = Annotated[str, Meta(pattern="^[0-9]{12}$")]
 # What a task, a record or a photo belongs to, such as `household` or `posting`; open for what joins later.

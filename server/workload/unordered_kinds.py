@@ -15,6 +15,7 @@ from server.policy.resolver import load_policy_values
 
 UNORDERED_KINDS = "visit.unordered_kinds"
 HOTLINE = "office.hotline"
+PAPERS = "case.papers"
 
 
 class UnorderedKind(ResponseBody):
@@ -26,12 +27,25 @@ class UnorderedKind(ResponseBody):
     checklist_version: int
 
 
+class NeededPaper(ResponseBody):
+    """Without a situation every applicant needs it."""
+
+    code: str
+    zh: str
+    en: str
+    situation: str | None = None
+
+
 class UnorderedKinds(ResponseBody):
-    """`hotline`: the office's number for this village, to pass on at the door; empty where none is written."""
+    """`hotline`: the office's number for this village, to pass on at the door; empty where none is written.
+
+    `papers` are those that an application needs, to say them at once where there is no network.
+    """
 
     area_code: str
     kinds: list[UnorderedKind]
     hotline: str
+    papers: list[NeededPaper]
 
 
 async def list_unordered_kinds(session: AsyncSession, caller: Caller) -> list[UnorderedKinds]:
@@ -47,9 +61,14 @@ async def list_unordered_kinds(session: AsyncSession, caller: Caller) -> list[Un
 
 
 async def _load_village(session: AsyncSession, area_code: str) -> UnorderedKinds:
-    settings = await load_policy_values(session, area_code, today(), [UNORDERED_KINDS, HOTLINE])
+    settings = await load_policy_values(session, area_code, today(), [UNORDERED_KINDS, HOTLINE, PAPERS])
     kinds = await _load_kinds(session, area_code, settings.get(UNORDERED_KINDS, []))
-    return UnorderedKinds(area_code=area_code, kinds=kinds, hotline=settings.get(HOTLINE, ""))
+    return UnorderedKinds(
+        area_code=area_code,
+        kinds=kinds,
+        hotline=settings.get(HOTLINE, ""),
+        papers=[NeededPaper(**paper) for paper in settings.get(PAPERS, [])],
+    )
 
 
 async def _load_kinds(session: AsyncSession, area_code: str, allowed: list[str]) -> list[UnorderedKind]:

@@ -25,6 +25,7 @@ export const RECORD_KINDS: Labels = {
   meeting: ['评议小组会议', 'Meeting of the group'],
   posting: ['张贴公示', 'Hanging up a list'],
   handout: ['救助发放', 'Handing out aid'],
+  application: ['上门申请', 'Application at the door'],
 };
 
 export const TASK_STATES: Labels = {
@@ -643,6 +644,9 @@ export const AUDIT_ACTIONS: Labels = {
   'evidence.received': ['收到照片', 'Received evidence'],
   'disclosure.opened': ['开设长期公示', 'Opened a standing list'],
   'disclosure.printed': ['打印长期公示', 'Printed a standing list'],
+  'door_application.dismissed': ['上门申请不予登记', 'Dismissed an application at the door'],
+  'door_application.held': ['上门申请待乡镇处理', 'Held an application at the door'],
+  'door_application.opened': ['登记待处理的上门申请', 'Opened a held application'],
   'evidence.mismatched': ['照片与登记不符', 'Evidence mismatched'],
   'evidence.parked': ['照片未能查验', 'Evidence could not be examined'],
   'evidence.refused': ['照片不能作证据', 'Evidence refused'],
@@ -869,6 +873,7 @@ export const AUDIT_SUBJECTS: Labels = {
   cross_check_batch: ['核对名单', 'Cross-check'],
   day_plan: ['当日路线', 'Day plan'],
   disclosure: ['长期公示', 'Standing list'],
+  door_application: ['上门申请', 'Application at the door'],
   objection: ['异议', 'Objection'],
   package: ['数据包', 'Package'],
   phone_key: ['手机恢复密钥', 'Recovery key of a phone'],
@@ -911,6 +916,7 @@ export const READ_THINGS: Labels = {
   day_plan: ['当日路线', 'Day plan'],
   device: ['设备', 'Devices'],
   disclosure: ['长期公示', 'Standing list'],
+  door_application: ['上门申请', 'Applications at the door'],
   evidence: ['照片', 'Photos'],
   feedback: ['居民反馈', 'Feedback'],
   finding: ['疑点', 'Findings'],

@@ -86,6 +86,7 @@ export const t = defineMessages({
   meeting: ['评议小组会议', 'Meeting of the group'],
   posting: ['张贴公示', 'Hang up a list'],
   handout: ['救助发放', 'Hand out aid'],
+  application: ['上门申请', 'Application at the door'],
   // household
   household: ['家庭', 'Household'],
   number: ['编号', 'Number'],

@@ -28,4 +28,4 @@ def _shipped() -> tuple[Template, ...]:
 
 @cache
 def _shipped_records() -> tuple[Template, ...]:
-    return records.publicity(), records.meeting(), records.posting(), records.handout()
+    return records.publicity(), records.meeting(), records.posting(), records.handout(), records.application()

@@ -1,7 +1,17 @@
 """Checklists of the work beside the home visits: short, filled in standing, one page of a phone."""
 
-from server.checklists.shipped.builders import answer_variable, checklist, contains, equals, is_no, question, section
-from server.checklists.template import Template
+from server.checklists.shipped.bank import READ_BACK
+from server.checklists.shipped.builders import (
+    answer_variable,
+    checklist,
+    contains,
+    equals,
+    is_no,
+    is_yes,
+    question,
+    section,
+)
+from server.checklists.template import Question, Template
 
 _LANGUAGES = {
     "mandarin": ("普通话", "Mandarin"),
@@ -21,6 +31,15 @@ _POLICIES = {
     "housing_aid": ("住房救助", "Housing aid"),
     "work_aid": ("就业救助", "Help to find work"),
     "hotline": ("求助和监督电话", "Numbers for help and complaints"),
+}
+
+# The codes of the setting `case.papers`.
+_SITUATIONS = {
+    "disability": ("残疾", "Disability"),
+    "illness": ("大病慢病", "Illness"),
+    "school": ("在校", "School"),
+    "divorce": ("离异", "Divorce"),
+    "employment": ("就业", "Employment"),
 }
 
 
@@ -219,4 +238,88 @@ def handout() -> Template:
             ),
             question("photo", "photo_handout", "发放现场照片", "Photo on the spot", required=False, maximum=3),
         ),
+    )
+
+
+def application() -> Template:
+    """Who applies, with ID numbers, is no answer of it: the phone keeps and sends that sealed (`door_applications`)."""
+    return checklist(
+        "application",
+        "上门申请",
+        "Application at the door",
+        section(
+            "situation",
+            "家庭情形和授权",
+            "Situation and consent",
+            question(
+                "multi_choice",
+                "situations",
+                "家庭情形（决定要哪些材料，没有可不选）",
+                "Situations (they say which papers are needed; none if none applies)",
+                choices=_SITUATIONS,
+                required=False,
+            ),
+            question(
+                "yes_no",
+                "consent_check",
+                "家庭成员是否授权核对经济状况",
+                "The members consent to the check of their means",
+                hint=("没有授权也可先登记申请，受理前须补签", "Without it the application is made; it is signed later"),
+            ),
+            question(
+                "signature",
+                "sign_consent",
+                "授权人签名（成年家庭成员）",
+                "Adult members sign the consent",
+                minimum=1,
+                maximum=10,
+                visible_if=is_yes("consent_check"),
+            ),
+        ),
+        section("talk", "谈话记录", "Talk record", *_talk(), READ_BACK),
+        section(
+            "papers",
+            "材料照片和签名",
+            "Photos of papers, signatures",
+            question(
+                "photo",
+                "photo_papers",
+                "材料照片",
+                "Photos of the papers",
+                hint=("现有材料逐份拍清楚", "Each paper that is there, readable"),
+                required=False,
+                maximum=30,
+            ),
+            question("signature", "sign_applicant", "申请人签名", "The applicant signs", minimum=1, maximum=3),
+            question("signature", "sign_investigators", "专干签名", "The caseworker signs", minimum=1, maximum=2),
+        ),
+    )
+
+
+def _talk() -> tuple[Question, ...]:
+    """Question and answer, as a talk record is written."""
+    return (
+        question("text", "talk_reason", "问：为什么申请低保？", "Why do you apply?", max_length=1000),
+        question(
+            "text",
+            "talk_income",
+            "问：家里靠什么收入生活，每月大约多少？",
+            "What does the household live on, about how much a month?",
+            max_length=1000,
+        ),
+        question(
+            "text",
+            "talk_supporters",
+            "问：赡养、抚养人有哪些，怎样供养？",
+            "Who is bound to support you, and how do they?",
+            max_length=1000,
+        ),
+        question(
+            "text",
+            "talk_health",
+            "问：家人身体和劳动能力怎样？",
+            "How are health and ability to work in the family?",
+            max_length=1000,
+        ),
+        question("text", "talk_other", "其他问答", "Other questions and answers", required=False, max_length=4000),
     )

@@ -2,6 +2,7 @@
 // them, day plans. A visit is copied into the replicated database when it is submitted, and as a draft when its screen
 // is left, so that a lost phone loses little. Its names and fields are stored on phones: they do not change.
 import Dexie, { type EntityTable } from 'dexie';
+import type { components } from '@shared/api/wire.d.ts';
 import { isSealedBlob, sealBlob, unsealBlob } from './sealing.ts';
 import { sealRow, sealTables } from './sealedTables.ts';
 import type { Fix, LastAnswers, Questioned, Visit, VisitKind, WorkRecord } from './documents.ts';
@@ -86,6 +87,59 @@ export interface UnorderedKinds {
   kinds: { kind: VisitKind; checklistCode: string; checklistVersion: number }[];
   /** The office's number; an earlier server sends none. */
   hotline?: string;
+  /** What an application needs; an earlier server sends none. */
+  papers?: NeededPaper[];
+}
+
+export type NeededPaper = components['schemas']['NeededPaper'];
+
+export interface ApplicantDraft {
+  id: string;
+  name: string;
+  /** A code of the register, or the relation in words. */
+  relation: string;
+  idNumber: string;
+  /** Of somebody without a number. */
+  sex: '' | 'male' | 'female';
+  bornOn: string;
+}
+
+/** Who applies, as it is written at the door. */
+export interface ApplicationForm {
+  /** Null: a home that the register does not have. */
+  householdId: string | null;
+  newHouseholdId: string;
+  address: string;
+  members: ApplicantDraft[];
+  applicantId: string;
+  statedProgramme: '' | 'urban' | 'rural';
+  /** The applicant agrees to messages, to this number. */
+  agreesToMessages: boolean;
+  phone: string;
+  /** Codes of the papers that were handed over. */
+  received: string[];
+}
+
+/**
+ * An application at the door; its ID is its record's. ID numbers are here alone, sealed, until the server has them: they
+ * are no part of what is replicated.
+ */
+export interface Application {
+  id: string;
+  state: 'draft' | 'waiting' | 'refused' | 'opened' | 'held' | 'dismissed';
+  /** Drawn on this phone, and on the applicant's slip. */
+  number: string;
+  areaCode: string;
+  applicantName: string;
+  /** Null once the server has it. */
+  form: ApplicationForm | null;
+  body: components['schemas']['ApplyAtDoor'] | null;
+  /** What is lacking, as the slip says. */
+  missing: NeededPaper[];
+  appliedAt: string;
+  hotline: string;
+  /** What stands against it, in both languages, and what the town said. */
+  outcome: { zh: string; en: string; reason: string } | null;
 }
 
 /** A document that stands between two stores: taken out of one and not yet written to the other (store/mixed.ts). */
@@ -102,6 +156,7 @@ export type LocalDatabase = Dexie & {
   key: CryptoKey | null;
   drafts: EntityTable<Draft, 'id'>;
   recordDrafts: EntityTable<RecordDraft, 'id'>;
+  applications: EntityTable<Application, 'id'>;
   photos: EntityTable<Photo, 'id'>;
   plans: EntityTable<DayPlan, 'day'>;
   rescued: EntityTable<Rescued, 'id'>;
@@ -116,6 +171,7 @@ let opened: LocalDatabase | null = null;
 const CLEAR_FIELDS = {
   drafts: ['id'],
   recordDrafts: ['id'],
+  applications: ['id', 'state'],
   rescued: ['id', 'collection'],
   photos: ['id', 'visitId', 'state', 'blob', 'thumb', 'sizeBytes', 'sentBytes', 'uploadUrl', 'attempts', 'retryAt'],
 };
@@ -134,6 +190,7 @@ export function attachLocalDatabase(personId: string, key: CryptoKey | null = nu
   local.version(3).stores({ rescued: 'id', repairs: 'name' });
   local.version(4).stores({ unorderedKinds: 'areaCode' });
   local.version(5).stores({ recordDrafts: 'id' });
+  local.version(6).stores({ applications: 'id, state' });
   local.ownerId = personId;
   local.key = key;
   if (key) sealTables(local, key, CLEAR_FIELDS);
@@ -185,6 +242,12 @@ export async function putDraft(local: LocalDatabase, draft: Draft): Promise<void
 export async function putRecordDraft(local: LocalDatabase, draft: RecordDraft): Promise<void> {
   const row = local.key ? await sealRow('recordDrafts', local.key, CLEAR_FIELDS.recordDrafts, { ...draft }) : draft;
   await local.recordDrafts.put(row as RecordDraft);
+}
+
+export async function putApplication(local: LocalDatabase, application: Application): Promise<void> {
+  const clear = CLEAR_FIELDS.applications;
+  const row = local.key ? await sealRow('applications', local.key, clear, { ...application }) : application;
+  await local.applications.put(row as Application);
 }
 
 /** The photo with its pictures sealed, as it is stored. */

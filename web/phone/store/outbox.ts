@@ -3,7 +3,7 @@ import { computed, type ComputedRef } from 'vue';
 import { session } from '@shared/api/session.ts';
 import type { Attestation, Proposal, Visit, WorkRecord } from './documents.ts';
 import { useCollection, useLiveQuery } from './liveQueries.ts';
-import { listUnsentPhotos, localDatabase, type Photo } from './localDatabase.ts';
+import { listUnsentPhotos, localDatabase, type Application, type Photo } from './localDatabase.ts';
 import { getAuthor } from './mixedStore.ts';
 import { isProposalPending, isRecordPending, isRecordRefused, isVisitPending, isVisitRefused } from './pending.ts';
 
@@ -12,6 +12,7 @@ export interface Outbox {
   attestations: Attestation[];
   proposals: Proposal[];
   records: WorkRecord[];
+  applications: Application[];
   photos: Photo[];
   /** Visits of somebody else that came here with their quarantine; only their author can send them. */
   left: Visit[];
@@ -24,6 +25,7 @@ export function useOutbox(): ComputedRef<Outbox> {
   const proposals = useCollection('proposals');
   const records = useCollection('records');
   const photos = useLiveQuery(() => listUnsentPhotos(localDatabase()), []);
+  const applications = useLiveQuery(() => localDatabase().applications.toArray(), []);
   const evidence = useCollection('evidence');
   return computed(() => {
     const waiting = visits.value?.filter((visit) => isVisitPending(visit) || isVisitRefused(visit)) ?? [];
@@ -33,6 +35,7 @@ export function useOutbox(): ComputedRef<Outbox> {
       visits: waiting.filter(isOwn),
       attestations: attestations.value?.filter((attestation) => !attestation.server) ?? [],
       proposals: proposals.value?.filter(isProposalPending) ?? [],
+      applications: applications.value.filter(({ state }) => state === 'waiting' || state === 'refused'),
       records: records.value?.filter((record) => isRecordPending(record) || isRecordRefused(record)) ?? [],
       photos: photos.value.filter((photo) => evidenceIds.has(photo.id)).sort(compareSendingFirst),
     };

@@ -1,5 +1,6 @@
 // Which documents have not reached the server yet. Sync, outbox and screens all ask this, so it depends on none of them.
 import { database } from './database.ts';
+import { localDatabase } from './localDatabase.ts';
 import type { Attestation, Evidence, Proposal, Visit, WorkRecord } from './documents.ts';
 
 /** A submitted visit that the server has not acknowledged with a receipt. */
@@ -28,7 +29,8 @@ export function isRecordRefused({ server }: WorkRecord): boolean {
 export async function countPendingRows(): Promise<number> {
   const store = database.value;
   if (!store) return 0;
-  const [visits, evidence, attestations, proposals, records] = await Promise.all([
+  const [applications, visits, evidence, attestations, proposals, records] = await Promise.all([
+    localDatabase().applications.where('state').equals('waiting').count(),
     store.collections.visits.find().exec(),
     store.collections.evidence.find().exec(),
     store.collections.attestations.find().exec(),
@@ -36,6 +38,7 @@ export async function countPendingRows(): Promise<number> {
     store.collections.records.find().exec(),
   ]);
   return (
+    applications +
     visits.filter((document) => isVisitPending(document.toJSON() as Visit)).length +
     evidence.filter((document) => !(document.toJSON() as Evidence).server).length +
     attestations.filter((document) => !(document.toJSON() as Attestation).server).length +

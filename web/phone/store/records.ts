@@ -1,5 +1,6 @@
 // Records of the work beside the visits: begun from a kind, kept as a draft at every keystroke, submitted like a visit.
 import { newId } from '@shared/ids.ts';
+import { deleteApplication } from './applications.ts';
 import { database } from './database.ts';
 import type { Checklist, RecordKind, Task, TaskHome, WorkRecord } from './documents.ts';
 import { createDraftWriter } from './draftWriter.ts';
@@ -22,6 +23,7 @@ export const RECORD_KINDS: Record<RecordKind, RecordKindFacts> = {
   meeting: { peopleLeast: 3 },
   posting: { needsTask: true },
   handout: { needsTask: true, byHome: true },
+  application: {},
 };
 
 export function isRecordKind(kind: string): kind is RecordKind {
@@ -106,6 +108,7 @@ export async function discardRecord(draft: RecordDraft): Promise<void> {
   const stored = await database.value!.collections.records.findOne(draft.id).exec();
   if (stored && !draft.amends) await stored.incrementalRemove();
   if (!draft.amends) await localDatabase().photos.where({ visitId: draft.id }).delete();
+  await deleteApplication(draft.id);
   await deleteDraft(draft.id);
 }
 

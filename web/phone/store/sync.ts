@@ -14,6 +14,7 @@ import { sha256, toHex } from '@shared/ids.ts';
 import { database, NEWER, READ_ONLY, recreateCollection, type CollectionName } from './database.ts';
 import type { Visit } from './documents.ts';
 import { notices } from '../notices.ts';
+import { syncApplications } from './applicationSync.ts';
 import { syncDayPlans } from './dayPlans.ts';
 import { forgetReplication, getGeneration } from './generations.ts';
 import { localDatabase } from './localDatabase.ts';
@@ -103,6 +104,7 @@ export function syncNow(): void {
 function syncDayPlansAndNotices(): void {
   if (!syncController) return;
   void trackResult(syncDayPlans()).catch(() => undefined);
+  void trackResult(syncApplications()).catch(() => undefined);
   void syncUnorderedKinds().catch(() => undefined); // what it said before stays
   const running = syncController;
   void syncServerFields()
