@@ -26,6 +26,7 @@ from server.models.areas import Area
 from server.models.cases import CaseEvent, CaseFile
 from server.models.households import Household
 from server.models.people import Staff
+from server.models.records import Record
 from server.models.workload import BlockedVisit
 from server.policy.resolver import load_policy_values
 from server.workload.unfulfilled_orders import NO_CHECKLIST, render_unfulfilled_reason
@@ -106,6 +107,8 @@ class CaseDetail(ResponseBody):
     visit_words: list[VisitFeedback]
     changes: list[ReportedChange]
     blocked_visits: list[UnfulfilledOrderLine]
+    # Talk, signatures and photos of an application at the door.
+    door_record_id: UUID | None
 
 
 async def load_case_detail(session: AsyncSession, caller: Caller, case_id: UUID, now: datetime) -> CaseDetail:
@@ -134,6 +137,9 @@ async def load_case_detail(session: AsyncSession, caller: Caller, case_id: UUID,
         visit_words=[_visit_feedback(event) for event in reversed(timeline) if event.step in _STANCES],
         changes=await list_case_changes(session, case),
         blocked_visits=await _list_unfulfilled_orders(session, case),
+        door_record_id=await session.scalar(
+            select(Record.id).where(Record.id == case.id, Record.submitted_at.is_not(None))
+        ),
     )
 
 

@@ -58,7 +58,7 @@ class ApplyAtDoor(RequestBody):
     """`id` is that of the record with talk, signatures and photos. `household` is given for a home not registered.
 
     `number` was drawn by the phone and is on the applicant's slip. `papers_received` are codes of the area's papers
-    that were handed over; `slip_given`: the applicant left with the list of those missing (一次性告知), on the slip with the number.
+    that were handed over; `slip_given`: the slip lists those missing (一次性告知).
     """
 
     id: UUID

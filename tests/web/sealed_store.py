@@ -60,3 +60,26 @@ UNSEAL = """async ([personId, pin]) => {
   await new Promise((done) => (store.transaction.oncomplete = done));
   keys.close();
 }"""
+
+# Every value of every database of this origin, as text; pictures as their first bytes.
+DUMP = """async () => {
+  const rows = {};
+  for (const { name } of await indexedDB.databases()) {
+    const database = await new Promise((done) => {
+      indexedDB.open(name).onsuccess = (event) => done(event.target.result);
+    });
+    for (const table of database.objectStoreNames) {
+      const all = await new Promise((done) => {
+        database.transaction(table).objectStore(table).getAll().onsuccess = (event) => done(event.target.result);
+      });
+      for (const row of all) {
+        const pictures = [row.blob, row.thumb].filter((one) => one instanceof Blob);
+        const starts = await Promise.all(pictures.map(async (one) => btoa(
+          String.fromCharCode(...new Uint8Array(await one.slice(0, 3).arrayBuffer())))));
+        (rows[`${name}/${table}`] ??= []).push(JSON.stringify(row) + starts.map((start) => ` picture:${start}`));
+      }
+    }
+    database.close();
+  }
+  return rows;
+}"""

@@ -6,30 +6,8 @@ from playwright.async_api import expect
 
 from server.demo.staff import DEMO_PASSWORDS
 from tests.web.browser import PIN, find_faults, shoot
-from tests.web.sealed_store import UNSEAL
+from tests.web.sealed_store import DUMP, UNSEAL
 
-# Every value of every database of this origin, as text; pictures as their first bytes.
-_DUMP = """async () => {
-  const rows = {};
-  for (const { name } of await indexedDB.databases()) {
-    const database = await new Promise((done) => {
-      indexedDB.open(name).onsuccess = (event) => done(event.target.result);
-    });
-    for (const table of database.objectStoreNames) {
-      const all = await new Promise((done) => {
-        database.transaction(table).objectStore(table).getAll().onsuccess = (event) => done(event.target.result);
-      });
-      for (const row of all) {
-        const pictures = [row.blob, row.thumb].filter((one) => one instanceof Blob);
-        const starts = await Promise.all(pictures.map(async (one) => btoa(
-          String.fromCharCode(...new Uint8Array(await one.slice(0, 3).arrayBuffer())))));
-        (rows[`${name}/${table}`] ??= []).push(JSON.stringify(row) + starts.map((start) => ` picture:${start}`));
-      }
-    }
-    database.close();
-  }
-  return rows;
-}"""
 _JPEG = "picture:/9j/"
 # The phone is killed while its rows are sealed: the first ones are, and no more.
 _STOP_SEALING = """(() => {
@@ -87,7 +65,7 @@ async def test_a_copy_of_the_phones_store_shows_nobody(handset, due, home, pictu
     page = await begin_visit(handset, due, home, pictures[0])
     await page.goto(f"{handset.url}/m/")  # a copy of the draft is in the replicated database now
     await expect(page.get_by_text("已同步")).to_be_visible()
-    rows = await page.evaluate(_DUMP)
+    rows = await page.evaluate(DUMP)
     held = [name for name in rows if re.search("households|assignments|replication-meta|drafts|photos", name)]
     assert len(held) > 5
     text = "\n".join(line for lines in rows.values() for line in lines)
@@ -154,7 +132,7 @@ async def test_a_store_in_clear_is_sealed_at_the_first_start_also_when_the_phone
     await expect(page.get_by_text("已同步")).to_be_visible()
     await page.goto(f"{handset.url}/m/manifest.webmanifest")  # the same origin, without the app
     await page.evaluate(UNSEAL, [str(phone.id), PIN])
-    clear = await page.evaluate(_DUMP)
+    clear = await page.evaluate(DUMP)
     text = "\n".join(line for lines in clear.values() for line in lines)
     assert home["headName"] in text
     assert "屋里没有人答话" in text
@@ -166,13 +144,13 @@ async def test_a_store_in_clear_is_sealed_at_the_first_start_also_when_the_phone
     await expect(page.locator("form.pin")).to_have_count(0)  # after it was typed
     await page.wait_for_function("() => globalThis.isStopped === true")
     await page.goto(f"{handset.url}/m/manifest.webmanifest")
-    rows = [line for lines in (await page.evaluate(_DUMP)).values() for line in lines]
+    rows = [line for lines in (await page.evaluate(DUMP)).values() for line in lines]
     assert 0 < sum('"_sealed"' in line for line in rows) < 31
     await page.close()
 
     page = await handset.open()
     await shows_all(page, home)
-    text = "\n".join(line for lines in (await page.evaluate(_DUMP)).values() for line in lines)
+    text = "\n".join(line for lines in (await page.evaluate(DUMP)).values() for line in lines)
     assert home["headName"] not in text
     assert "屋里没有人答话" not in text
     assert _JPEG not in text

@@ -55,7 +55,7 @@ export const a = defineMessages({
     '已收到的打勾；没打勾的写进凭条，一次性告知。',
     'Tick what is here; the rest goes on the slip, all at once.',
   ],
-  noPapers: ['本机还没有材料清单，请联网同步', 'The list of papers is not here yet: sync once'],
+  noPapers: ['本机还没有所需材料的说明，请联网同步', 'The list of papers is not here yet: sync once'],
   slip: ['申请登记凭条', 'Slip of the application'],
   number: ['申请编号', 'Application number'],
   appliedOn: ['申请日期', 'Applied'],
