@@ -69,7 +69,7 @@ async def test_a_new_home_applies_at_its_door_eight_times_at_once_and_is_one_cas
     assert case["consentedOn"] == case["appliedOn"]
     states = {paper["code"]: (paper["receivedOn"], paper["askedAt"]) for paper in case["papers"]}
     assert states[village["papers"][0]["code"]] == (case["appliedOn"], None)
-    assert all(asked for received, asked in states.values() if received is None)
+    assert all(requested for received, requested in states.values() if received is None)
     async with services.sessions() as session:
         household = await session.get_one(Household, case["householdId"])
         assert household.head_name == "童谷生"
