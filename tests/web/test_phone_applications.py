@@ -26,7 +26,7 @@ async def write_down_the_home(page: Page) -> None:
     await page.locator("summary").click()
     await page.select_option("select[name=sex-1]", "male")
     await page.fill("input[name=bornOn-1]", "2025-03-01")
-    await page.get_by_text("同意用短信").click()
+    await page.locator("label.choice", has_text="同意用短信").click()
     await page.fill("input[name=phone]", "13812345678")
 
 
@@ -55,7 +55,7 @@ async def test_an_application_at_the_door_is_written_offline_and_is_one_case_at_
     await expect(page.get_by_text("填写家庭住址")).to_be_visible()
     await write_down_the_home(page)
     await answer_the_questions(page, phone, pictures)
-    await page.locator("input[name^=paper-]").first.check()
+    await page.locator("label.choice:has(input[name^=paper-])").first.click()
     assert await look(page, "application") == []
 
     # Closed and opened again without a network, it is there as it was, and the ID number is sealed on the phone.
@@ -70,6 +70,7 @@ async def test_an_application_at_the_door_is_written_offline_and_is_one_case_at_
     drawn = await number.inner_text()
     await expect(page.locator(".slip .lacking li").first).to_be_visible()
     await expect(page.locator(".slip .lacking")).to_contain_text("诊断证明")
+    await expect(page.locator(".shots li", has_text="严秋禾")).to_have_count(1)
     assert await look(page, "application-slip") == []
     await page.emulate_media(media="print")
     await shoot(page, "phone-application-slip-print", full_page=True)

@@ -8,6 +8,7 @@ import { checkIdNumber, type IdProblem } from '@shared/idNumbers.ts';
 import type { components } from '@shared/api/wire.d.ts';
 import type { Household, WorkRecord } from './documents.ts';
 import { createDraftWriter } from './draftWriter.ts';
+import { useLiveQuery } from './liveQueries.ts';
 import {
   localDatabase,
   putApplication,
@@ -52,6 +53,14 @@ export function useApplication(record: () => WorkRecord | null, households: Ref<
     const stored = await localDatabase().applications.get(current.id);
     application.value = stored ?? (current.state === 'draft' ? startApplication(current) : null);
   }
+
+  /** What the sync wrote meanwhile; a form that is being written is the screen's. */
+  const stored = useLiveQuery(() => localDatabase().applications.toArray(), []);
+  watch(stored, (rows) => {
+    const row = rows.find(({ id }) => id === application.value?.id);
+    const isSent = application.value !== null && application.value.state !== 'draft';
+    if (row && isSent && row.state !== 'draft' && row.state !== application.value!.state) application.value = row;
+  });
 
   async function save(): Promise<void> {
     if (application.value) await writer.save(toPlain(application.value));
@@ -127,6 +136,11 @@ export function findMemberProblem(member: ApplicantDraft, members: ApplicantDraf
   return same.length > 1 ? 'twice' : null;
 }
 
+export function findApplicantName(form: ApplicationForm, households: Household[]): string {
+  const members = households.find(({ id }) => id === form.householdId)?.members ?? form.members;
+  return (members.find(({ id }) => id === form.applicantId) ?? members[0]!).name.trim();
+}
+
 function buildBody(
   draft: Application,
   form: ApplicationForm,
@@ -134,12 +148,11 @@ function buildBody(
   households: Household[],
 ): components['schemas']['ApplyAtDoor'] {
   const county = record.areaCode.slice(0, COUNTY_DIGITS);
-  const members = households.find(({ id }) => id === form.householdId)?.members ?? form.members;
   return {
     id: draft.id,
     householdId: form.householdId ?? form.newHouseholdId,
     areaCode: record.areaCode,
-    applicantName: (members.find(({ id }) => id === form.applicantId) ?? members[0]!).name.trim(),
+    applicantName: findApplicantName(form, households),
     // Of another county, since the village was changed.
     number: draft.number.startsWith(`SQ${county}`) ? draft.number : drawNumber(record.areaCode),
     appliedAt: record.startedAt ?? new Date().toISOString(),
