@@ -6,7 +6,7 @@ caseworker and the town, who opens the case or says why not. Nothing is granted 
 """
 
 from datetime import date, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 from uuid import UUID
 
 import msgspec
@@ -308,7 +308,7 @@ def _outcome(row: DoorApplication) -> DoorApplicationOutcome:
     problem = Problem(row.code, number="")
     zh, en = (problem_body(problem, language).title for language in ("zh", "en"))
     return DoorApplicationOutcome(
-        id=row.id, state=row.state, number=row.number, code=row.code, zh=zh, en=en, reason=row.reason
+        id=row.id, state=cast("DoorState", row.state), number=row.number, code=row.code, zh=zh, en=en, reason=row.reason
     )
 
 
