@@ -86,6 +86,7 @@ PACKAGED: dict[str, PackagedTable] = {
     "privacy_consent": PackagedTable("隐私告知同意", _OF_HOME),
     "data_request": PackagedTable("个人信息请求", _OF_HOME),
     "case_file": PackagedTable("申请案卷", _OF_HOME),
+    "door_application": PackagedTable("上门申请待处理", _IN_AREA),
     "case_event": PackagedTable("案卷经过", _OF_CASE),
     "case_deadline": PackagedTable("时限", _OF_CASE),
     "case_paper": PackagedTable("材料", _OF_CASE),
