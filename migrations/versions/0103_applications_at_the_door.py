@@ -1,13 +1,13 @@
 """Applications at the door: a kind of record, and those that wait for the town
 
-Revision: 0101, after 0100
+Revision: 0103, after 0102
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0101"
-down_revision = "0100"
+revision = "0103"
+down_revision = "0102"
 branch_labels = None
 depends_on = None
 
