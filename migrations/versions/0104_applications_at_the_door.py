@@ -1,13 +1,13 @@
 """Applications at the door: a kind of record, and those that wait for the town
 
-Revision: 0103, after 0102
+Revision: 0104, after 0103
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0103"
-down_revision = "0102"
+revision = "0104"
+down_revision = "0103"
 branch_labels = None
 depends_on = None
 
