@@ -24,7 +24,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), primary_key=True),
         sa.Column("household_id", sa.Uuid(), nullable=False),
         sa.Column("area_code", sa.String(12), sa.ForeignKey("area.code"), nullable=False),
-        sa.Column("applicant_name", sa.String(), nullable=False),
+        sa.Column("applicant_name", sa.String(), nullable=True),
         sa.Column("number", sa.String(), nullable=False),
         sa.Column("author_id", sa.Uuid(), sa.ForeignKey("staff.id"), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
@@ -36,6 +36,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(), nullable=True),
         sa.CheckConstraint("state IN ('held', 'opened', 'dismissed')", name="state_is_known"),
         sa.CheckConstraint("(state = 'held') = (body_sealed IS NOT NULL)", name="held_has_its_body"),
+        sa.CheckConstraint("(state = 'held') = (applicant_name IS NOT NULL)", name="held_has_a_name"),
         sa.CheckConstraint("(state = 'held') = (settled_at IS NULL)", name="settled_has_a_time"),
         sa.CheckConstraint("state <> 'dismissed' OR reason IS NOT NULL", name="dismissed_has_a_reason"),
     )

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.benefits.amount_timeline import AmountSpan, AmountTimeline, OvertakenDecision, load_timelines
@@ -24,6 +24,7 @@ from server.core.http import ResponseBody
 from server.core.working_days import day_of
 from server.models.areas import Area
 from server.models.cases import CaseEvent, CaseFile
+from server.models.door_applications import DoorApplication
 from server.models.households import Household
 from server.models.people import Staff
 from server.models.records import Record
@@ -137,9 +138,24 @@ async def load_case_detail(session: AsyncSession, caller: Caller, case_id: UUID,
         visit_words=[_visit_feedback(event) for event in reversed(timeline) if event.step in _STANCES],
         changes=await list_case_changes(session, case),
         blocked_visits=await _list_unfulfilled_orders(session, case),
-        door_record_id=await session.scalar(
-            select(Record.id).where(Record.id == case.id, Record.submitted_at.is_not(None))
-        ),
+        door_record_id=await _find_door_record(session, case),
+    )
+
+
+async def _find_door_record(session: AsyncSession, case: CaseFile) -> UUID | None:
+    """The talk record of who made this application there. A phone chooses the id of a record, also that of a case."""
+    held_author = select(DoorApplication.author_id).where(DoorApplication.id == case.id).scalar_subquery()
+    opened_by = (
+        select(CaseEvent.actor_id).where(CaseEvent.case_id == case.id, CaseEvent.cause == "applied").scalar_subquery()
+    )
+    return await session.scalar(
+        select(Record.id).where(
+            Record.id == case.id,
+            Record.kind == "application",
+            Record.area_code == case.area_code,
+            Record.author_id == func.coalesce(held_author, opened_by),
+            Record.submitted_at.is_not(None),
+        )
     )
 
 

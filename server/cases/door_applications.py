@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Meta
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
@@ -20,22 +20,25 @@ from server.benefits.programmes import Programme
 from server.cases.actions import TakeStep, take_step
 from server.cases.applications import MakeApplication, Situation, make_application
 from server.cases.papers import list_papers, receive_paper
-from server.core.access import DESK_ROLES, Caller, in_areas, readable, require_found, require_role
+from server.core.access import DESK_ROLES, FIELD_ROLES, Caller, in_areas, readable, require_found, require_role
 from server.core.database import advisory_lock
 from server.core.device_times import ReportedTime, believe_time, bound_times
 from server.core.encryption import Encryption
 from server.core.errors import Problem, problem_body
-from server.core.http import RequestBody, ResponseBody
+from server.core.http import RequestBody, ResponseBody, ShortText
+from server.core.id_numbers import mask_id, mask_phone
 from server.core.paging import Keyset, Page, fetch_page
 from server.core.working_days import day_of
-from server.households.register import VERIFIERS, WRITERS, HouseholdBody
+from server.households.caseload import grant_new_home
+from server.households.guarded_changes import PersonName
+from server.households.register import VERIFIERS, WRITERS, HouseholdBody, MemberBody, Place
 from server.models.areas import Area
 from server.models.cases import CaseFile
 from server.models.door_applications import DoorApplication
 from server.models.households import Caseload, Household
 from server.models.people import Staff, StaffRole
 from server.policy.resolver import load_policy_values
-from server.sync_feed.publish import publish_change
+from server.records.submission import SYNCS_WITHIN
 
 DoorState = Literal["held", "opened", "dismissed"]
 # What stands against a case and is not the caseworker's to mend; anything else goes back to the phone.
@@ -54,6 +57,30 @@ _OLDEST_FIRST = Keyset(DoorApplication.received_at, DoorApplication.id)
 _LISTED_FOR = timedelta(days=90)
 
 
+class DoorMember(RequestBody):
+    sealed_fields = frozenset({"id_number"})
+
+    id: UUID
+    name: PersonName
+    relation: ShortText
+    id_number: str | None = None
+    sex: Literal["male", "female"] | None = None
+    born_on: date | None = None
+
+
+class DoorHousehold(RequestBody):
+    """A home as the phone writes it down; the first member is the head.
+
+    Nothing that an officer verifies or a second person decides: the officer who opens a held application would be its
+    author.
+    """
+
+    members: Annotated[list[DoorMember], Meta(min_length=1, max_length=30)]
+    address: ShortText
+    phone: Annotated[str, Meta(max_length=60)] | None = None
+    place: Place | None = None
+
+
 class ApplyAtDoor(RequestBody):
     """`id` is that of the record with talk, signatures and photos. `household` is given for a home not registered.
 
@@ -67,7 +94,7 @@ class ApplyAtDoor(RequestBody):
     applicant_name: Annotated[str, Meta(min_length=1, max_length=200)]
     number: Annotated[str, Meta(min_length=1, max_length=60)]
     applied_at: ReportedTime
-    household: HouseholdBody | None = None
+    household: DoorHousehold | None = None
     situations: Annotated[list[Situation], Meta(max_length=5)] = []
     is_check_agreed: bool = False
     stated_programme: Programme | None = None
@@ -87,13 +114,32 @@ class DoorApplicationOutcome(ResponseBody):
     reason: str | None
 
 
+class HeldMember(ResponseBody):
+    name: str
+    relation: str
+    id_number_mask: str | None
+    sex: Literal["male", "female"] | None
+    born_on: date | None
+
+
+class HeldHousehold(ResponseBody):
+    """The new home of a held application, numbers masked, as the officer reads it before opening the case."""
+
+    members: list[HeldMember]
+    address: str
+    phone_mask: str | None
+
+
 class DoorApplicationLine(DoorApplicationOutcome):
+    """Whose it was stands here only while it is held."""
+
     household_id: UUID
     area_code: str
     area_name: str
-    applicant_name: str
+    applicant_name: str | None
     author_name: str
     received_at: datetime
+    household: HeldHousehold | None
 
 
 class DismissDoorApplication(RequestBody):
@@ -108,7 +154,7 @@ async def apply_at_door(
     Raises what the caseworker mends: `record.area_unknown`, a fault of a number or a name.
     """
     require_role(caller, WRITERS)
-    await _require_own_village(session, caller, body.area_code)
+    await _require_own_village(session, caller, body.area_code, now)
     await advisory_lock(session, f"door:{body.id}")  # the same application twice at once is one
     stored = await session.get(DoorApplication, body.id)
     if stored is not None and stored.author_id != caller.id:
@@ -125,13 +171,24 @@ async def apply_at_door(
     return _opened(case)
 
 
-async def _require_own_village(session: AsyncSession, caller: Caller, area_code: str) -> None:
-    """A village of the caller, now or when the phone went offline."""
-    prefixes = await session.scalars(select(StaffRole.area_code).where(StaffRole.staff_id == caller.id))
+async def _require_own_village(session: AsyncSession, caller: Caller, area_code: str, now: datetime) -> None:
+    """A village where the caller works in the field, or did until so recently that the phone may still have it."""
+    since = now - SYNCS_WITHIN
+    prefixes = await session.scalars(
+        select(StaffRole.area_code).where(
+            StaffRole.staff_id == caller.id,
+            StaffRole.role.in_(FIELD_ROLES),
+            or_(StaffRole.revoked_at.is_(None), StaffRole.revoked_at > since),
+        )
+    )
     held = (
         select(Caseload.id)
         .join(Household, Household.id == Caseload.household_id)
-        .where(Caseload.staff_id == caller.id, Household.area_code == area_code)
+        .where(
+            Caseload.staff_id == caller.id,
+            Household.area_code == area_code,
+            or_(Caseload.revoked_at.is_(None), Caseload.revoked_at > since),
+        )
         .limit(1)
     )
     is_own = any(area_code.startswith(prefix) for prefix in prefixes) or await session.scalar(held) is not None
@@ -150,7 +207,7 @@ async def _open_case(
         id=body.id,
         household_id=body.household_id,
         area_code=body.area_code,
-        household=body.household,
+        household=_as_registered(body.household) if body.household else None,
         situations=body.situations,
         consented_on=applied_on if body.is_check_agreed else None,
         number=body.number,
@@ -159,6 +216,15 @@ async def _open_case(
     case = await make_application(session, encryption, caller, application, now, applied_on=applied_on)
     await _note_papers(session, caller, case, body, applied_on, now)
     return case
+
+
+def _as_registered(home: DoorHousehold) -> HouseholdBody:
+    return HouseholdBody(
+        members=[MemberBody(**msgspec.structs.asdict(member)) for member in home.members],
+        address=home.address,
+        phone=home.phone,
+        place=home.place,
+    )
 
 
 async def _day_at_door(session: AsyncSession, body: ApplyAtDoor, now: datetime) -> date:
@@ -214,22 +280,19 @@ def _hold(
 async def open_held_application(
     session: AsyncSession, encryption: Encryption, caller: Caller, application_id: UUID, now: datetime
 ) -> DoorApplicationOutcome:
-    """Open the case after all, as an officer of the town. A new home is given to who made the application.
+    """Open the case after all, as an officer of the town.
 
+    A new home is given to who made the application, if they still work there; else the town gives it to somebody.
     Idempotent. Raises what still stands against it.
     """
     held = await _lock(session, caller, application_id)
     if held.state != "held":
         return _outcome(held)
-    assert held.body_sealed is not None
-    plain = encryption.open(SEALED_COLUMN, held.id, held.body_sealed)
-    body = msgspec.json.decode(plain, type=ApplyAtDoor)
+    body = _read_body(encryption, held)
     is_new = await session.get(Household, body.household_id) is None
     case = await _open_case(session, encryption, caller, body, now)
-    if is_new and held.author_id != caller.id:
-        session.add(Caseload(household_id=case.household_id, staff_id=held.author_id, granted_by=caller.id))
-        await session.flush()  # publish_change reads it
-        await publish_change(session, "households", [case.household_id])
+    if is_new:
+        await grant_new_home(session, caller, case.household_id, held.author_id, now)
     _settle(held, caller, "opened", now)
     audit.record(session, caller, Action.DOOR_APPLICATION_OPENED, "door_application", held.id, area_code=held.area_code)
     return _opened(case)
@@ -258,8 +321,15 @@ async def _lock(session: AsyncSession, caller: Caller, application_id: UUID) -> 
     return held
 
 
+def _read_body(encryption: Encryption, held: DoorApplication) -> ApplyAtDoor:
+    assert held.body_sealed is not None
+    return msgspec.json.decode(encryption.open(SEALED_COLUMN, held.id, held.body_sealed), type=ApplyAtDoor)
+
+
 def _settle(held: DoorApplication, caller: Caller, state: DoorState, now: datetime) -> None:
-    held.state, held.body_sealed, held.settled_at, held.settled_by = state, None, now, caller.id
+    """Nothing of the applicant stays here: an opened case has it, and of another nothing is to be kept."""
+    held.state, held.settled_at, held.settled_by = state, now, caller.id
+    held.body_sealed = held.applicant_name = None
 
 
 async def list_own_applications(session: AsyncSession, caller: Caller, now: datetime) -> list[DoorApplicationOutcome]:
@@ -273,7 +343,14 @@ async def list_own_applications(session: AsyncSession, caller: Caller, now: date
 
 
 async def list_door_applications(
-    session: AsyncSession, caller: Caller, *, state: str, area: str | None, cursor: str | None, limit: int
+    session: AsyncSession,
+    encryption: Encryption,
+    caller: Caller,
+    *,
+    state: str,
+    area: str | None,
+    cursor: str | None,
+    limit: int,
 ) -> Page[DoorApplicationLine]:
     """List applications at the door that did not become a case by themselves, the oldest first."""
     require_role(caller, DESK_ROLES)
@@ -297,10 +374,31 @@ async def list_door_applications(
                 applicant_name=row.applicant_name,
                 author_name=author_name,
                 received_at=row.received_at,
+                household=_mask_household(encryption, row) if row.state == "held" else None,
             )
             for row, area_name, author_name in page
         ],
         next_cursor=next_cursor,
+    )
+
+
+def _mask_household(encryption: Encryption, held: DoorApplication) -> HeldHousehold | None:
+    home = _read_body(encryption, held).household
+    if home is None:
+        return None
+    return HeldHousehold(
+        members=[
+            HeldMember(
+                name=member.name,
+                relation=member.relation,
+                id_number_mask=mask_id(member.id_number) if member.id_number else None,
+                sex=member.sex,
+                born_on=member.born_on,
+            )
+            for member in home.members
+        ],
+        address=home.address,
+        phone_mask=mask_phone(home.phone) if home.phone else None,
     )
 
 

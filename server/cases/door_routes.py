@@ -63,18 +63,20 @@ async def list_own_applications(field_staff: FieldStaff, session: Session) -> li
     "/door-applications",
     opt=reads("door_application"),
     responses=SIGNED_IN_ERRORS,
-    description="Applications at the door that did not become a case by themselves, the oldest first.",
+    description="Applications at the door that did not become a case by themselves, the oldest first. Those held say "
+    "who lives in a new home, numbers masked; of those settled no name is kept.",
 )
 async def list_door_applications(
     officer: Officer,
     session: Session,
+    services: ServicesDep,
     application_state: ListedState = "held",
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
     limit: PageLimit = 50,
 ) -> Page[DoorApplicationLine]:
     return await door_applications.list_door_applications(
-        session, officer, state=application_state, area=area, cursor=cursor, limit=limit
+        session, services.encryption, officer, state=application_state, area=area, cursor=cursor, limit=limit
     )
 
 

@@ -12,7 +12,7 @@ from typing import Annotated
 from uuid import UUID
 
 from msgspec import Meta
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
@@ -25,7 +25,7 @@ from server.core.job_types import Notify
 from server.models.households import Assignment, Caseload, Household
 from server.models.people import Deputyship, Staff, StaffRole
 from server.models.review import SpotCheck
-from server.sync_feed.publish import publish_change, publish_tasks_of_homes
+from server.sync_feed.publish import publish_change, publish_tasks_of_homes, works_today
 
 # Who decides on caseloads, within their own areas.
 CASELOAD_ROLES = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
@@ -108,6 +108,25 @@ async def revoke(session: AsyncSession, caller: Caller, request: RevokeHousehold
     await _publish(session, revoked, request.reason)
     await _follow_to_deputies(session, caller, [request.from_staff_id], now)
     return CaseloadChanged(granted=0, revoked=len(revoked))
+
+
+async def grant_new_home(
+    session: AsyncSession, caller: Caller, household_id: UUID, staff_id: UUID, now: datetime
+) -> None:
+    """Give a home that a caseworker wrote down to them, if they work in the field of its village today."""
+    household = await session.get_one(Household, household_id, with_for_update=True)
+    works_there = select(StaffRole.id).where(
+        StaffRole.staff_id == staff_id,
+        StaffRole.role.in_(FIELD_ROLES),
+        works_today(),
+        literal(household.area_code).startswith(StaffRole.area_code),
+    )
+    if await session.scalar(works_there.limit(1)) is None:
+        return
+    granted = await _grant(session, caller, [household], staff_id, now)
+    await _publish(session, granted, None)
+    await _follow_to_deputies(session, caller, [staff_id], now)
+    await _notify(session, granted, staff_id, now)
 
 
 async def share_homes(session: AsyncSession, caller: Caller | None, deputyship: Deputyship, now: datetime) -> int:

@@ -19,6 +19,7 @@ class DoorApplication(Base):
     __table_args__ = (
         CheckConstraint(f"state IN {DOOR_APPLICATION_STATES}", name="state_is_known"),
         CheckConstraint("(state = 'held') = (body_sealed IS NOT NULL)", name="held_has_its_body"),
+        CheckConstraint("(state = 'held') = (applicant_name IS NOT NULL)", name="held_has_a_name"),
         CheckConstraint("(state = 'held') = (settled_at IS NULL)", name="settled_has_a_time"),
         CheckConstraint("state <> 'dismissed' OR reason IS NOT NULL", name="dismissed_has_a_reason"),
         Index("ix_door_application_held", "received_at", "id", postgresql_where=text("state = 'held'")),
@@ -28,7 +29,8 @@ class DoorApplication(Base):
     # A home of the register, or the id of the new one that the application brings.
     household_id: Mapped[UUID]
     area_code: Mapped[AreaCode]
-    applicant_name: Mapped[str]
+    # Only while it waits.
+    applicant_name: Mapped[str | None]
     # The number on the applicant's slip, drawn by the phone.
     number: Mapped[str]
     author_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"), index=True)

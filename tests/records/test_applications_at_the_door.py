@@ -3,17 +3,25 @@
 import asyncio
 from datetime import date, timedelta
 
-from sqlalchemy import func, select, text
+import msgspec
+import pytest
+from sqlalchemy import func, select, text, update
 
+from server.cases.door_applications import DoorHousehold
+from server.core.access import FIELD_ROLES
 from server.core.application_numbers import draw_application_number
 from server.core.clock import utc_now
 from server.core.database import open_session
-from server.core.id_numbers import make_id_number
+from server.core.id_numbers import make_id_number, mask_id
 from server.core.ids import new_id
 from server.models import Base
+from server.models.areas import Area
+from server.models.audit import AuditEntry
 from server.models.cases import CaseFile
 from server.models.door_applications import DoorApplication
 from server.models.households import Caseload, Household, HouseholdMember
+from server.models.people import Staff, StaffRole
+from server.models.records import Record
 from tests.makers.records import make_record, push_record
 
 ID_NUMBER = make_id_number("110105", date(1961, 4, 2), 201)
@@ -85,6 +93,19 @@ async def test_a_new_home_applies_at_its_door_eight_times_at_once_and_is_one_cas
             assert ID_NUMBER.encode().hex() not in rows, table
     record = (await desk.http.get(f"/desk/v1/records/{body['id']}")).json()
     assert record["kind"] == "application"
+    assert case["doorRecordId"] == body["id"]
+    async with services.sessions() as session:
+        other = await session.scalar(select(Staff.id).where(Staff.id != phone.id).limit(1))
+        elsewhere = await session.scalar(select(Area.code).where(Area.code != case["areaCode"]).limit(1))
+    for change in ({"kind": "meeting"}, {"author_id": other}, {"area_code": elsewhere}):
+        async with open_session(services.sessions) as session:
+            stored = await session.get_one(Record, body["id"])
+            before = {name: getattr(stored, name) for name in change}
+            await session.execute(update(Record).where(Record.id == body["id"]).values(**change))
+        case = (await desk.http.get(f"/desk/v1/cases/{body['id']}")).json()
+        assert case["doorRecordId"] is None, change
+        async with open_session(services.sessions) as session:
+            await session.execute(update(Record).where(Record.id == body["id"]).values(**before))
 
 
 async def test_a_home_with_an_open_case_waits_for_the_town_and_is_never_lost(system, county, phone, services):
@@ -106,6 +127,8 @@ async def test_a_home_with_an_open_case_waits_for_the_town_and_is_never_lost(sys
     [own] = (await phone.http.get("/field/v1/door-applications")).json()
     assert (own["state"], own["reason"]) == ("dismissed", reason["reason"])
     assert await count(services, DoorApplication, DoorApplication.body_sealed.is_not(None)) == 0
+    [settled] = (await desk.http.get("/desk/v1/door-applications", params={"state": "dismissed"})).json()["items"]
+    assert (settled["applicantName"], settled["household"]) == (None, None)
 
 
 async def test_a_person_in_another_home_is_settled_by_the_town_and_the_home_is_given(system, county, phone, services):
@@ -113,6 +136,10 @@ async def test_a_person_in_another_home_is_settled_by_the_town_and_the_home_is_g
     again = await make_application(phone)
     desk = await take_town_desk(system, county, again["areaCode"])
     assert (await apply(phone, again)).json()["code"] == "household.member_known"
+    [line] = (await desk.http.get("/desk/v1/door-applications")).json()["items"]
+    [member] = line["household"]["members"]
+    assert (member["name"], member["idNumberMask"]) == ("童谷生", mask_id(ID_NUMBER))
+    assert line["household"]["address"] == "三组 18 号"
     async with services.sessions() as session:
         held = await session.get_one(DoorApplication, again["id"])
         assert ID_NUMBER.encode() not in held.body_sealed
@@ -124,6 +151,51 @@ async def test_a_person_in_another_home_is_settled_by_the_town_and_the_home_is_g
         assert opened.json()["state"] == "opened", opened.text
     assert again["householdId"] in await phone.pull("households")
     assert await count(services, CaseFile, CaseFile.number == again["number"]) == 1
+    granted = AuditEntry.action == "caseload.granted", AuditEntry.thing_id == again["householdId"]
+    assert await count(services, AuditEntry, *granted) == 1
+
+
+async def test_a_caseworker_who_no_longer_works_there_gets_no_home_and_later_sends_nothing(
+    system, county, phone, services
+):
+    assert (await apply(phone, await make_application(phone))).json()["state"] == "opened"
+    again, late = await make_application(phone), await make_application(phone)
+    desk = await take_town_desk(system, county, again["areaCode"])
+    assert (await apply(phone, again)).json()["state"] == "held"
+    async with open_session(services.sessions) as session:
+        member = (await session.scalars(select(HouseholdMember).where(HouseholdMember.name == "童谷生"))).one()
+        member.id_number_index = None
+        roles = update(StaffRole).where(StaffRole.staff_id == phone.id, StaffRole.role.in_(FIELD_ROLES))
+        await session.execute(roles.values(revoked_at=utc_now() - timedelta(days=91)))
+    assert (await desk.http.post(f"/desk/v1/door-applications/{again['id']}/open")).json()["state"] == "opened"
+    assert await count(services, Caseload, Caseload.household_id == again["householdId"]) == 0
+    async with open_session(services.sessions) as session:  # works elsewhere now, and lost these homes as long ago
+        codes = list(await session.scalars(select(Area.code).where(Area.code.startswith(again["areaCode"][:9]))))
+        elsewhere = next(code for code in codes if len(code) == 12 and code != again["areaCode"])
+        session.add(StaffRole(staff_id=phone.id, role="caseworker", area_code=elsewhere))
+        homes = update(Caseload).where(Caseload.staff_id == phone.id)
+        await session.execute(homes.values(revoked_at=utc_now() - timedelta(days=91)))
+    assert (await apply(phone, late)).json()["code"] == "record.area_unknown"
+
+
+@pytest.mark.parametrize(
+    "smuggled",
+    [
+        {"class": "A"},
+        {"bank": {"holderName": "童谷生", "bankName": "农商行", "cardNumber": "6222020200112230"}},
+        {"incomes": [{"id": str(new_id()), "kind": "wage", "declaredFen": 1, "verifiedFen": 1}]},
+        {"properties": [{"id": str(new_id()), "kind": "home", "declared": 1, "verified": 0}]},
+        {"relatives": []},
+        {"group": "三组"},
+    ],
+    ids=lambda smuggled: next(iter(smuggled)),
+)
+def test_a_phone_sends_nothing_that_an_officer_verifies_or_a_second_person_decides(smuggled):
+    member = {"id": str(new_id()), "name": "童谷生", "relation": "head"}
+    home = {"members": [member], "address": "三组 18 号"}
+    msgspec.convert(home, DoorHousehold)
+    with pytest.raises(msgspec.ValidationError, match="unknown field"):
+        msgspec.convert(home | smuggled, DoorHousehold)
 
 
 async def test_what_the_caseworker_mends_comes_back_with_its_place(phone, services):
@@ -135,4 +207,7 @@ async def test_what_the_caseworker_mends_comes_back_with_its_place(phone, servic
     assert (fault["pointer"], fault["code"]) == ("/household/members/0/idNumber", "id.check_digit")
     elsewhere = await apply(phone, body | {"areaCode": "110101001001"})
     assert elsewhere.json()["code"] == "record.area_unknown"
+    account = {"holderName": "童谷生", "bankName": "农商行", "cardNumber": "6222020200112230"}
+    home = body["household"]
+    assert (await apply(phone, body | {"household": home | {"bank": account}})).status_code == 400
     assert await count(services, DoorApplication) == 0

@@ -165,7 +165,7 @@ function buildBody(
   };
 }
 
-function buildHousehold(form: ApplicationForm, { fix }: WorkRecord): components['schemas']['HouseholdBody'] {
+function buildHousehold(form: ApplicationForm, { fix }: WorkRecord): components['schemas']['DoorHousehold'] {
   return {
     address: form.address.trim(),
     phone: form.agreesToMessages && form.phone.trim() ? form.phone.trim() : null,

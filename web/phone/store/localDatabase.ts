@@ -206,7 +206,7 @@ export async function sealLocalDatabase(local: LocalDatabase): Promise<void> {
   const isClear = (row: object): boolean => !('sealed' in row);
   const isPhotoClear = (row: { id: string } & Partial<Photo>): boolean =>
     isClear(row) || [row.blob, row.thumb].some((picture) => picture && !isSealedBlob(picture));
-  for (const name of ['drafts', 'recordDrafts', 'rescued'] as const) {
+  for (const name of ['drafts', 'recordDrafts', 'applications', 'rescued'] as const) {
     for (const id of await listClear(local, name, isClear)) {
       const table = local.table<{ id: string }, string>(name);
       const row = await table.get(id);

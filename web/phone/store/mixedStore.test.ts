@@ -4,7 +4,7 @@ import type { Photo } from './localDatabase.ts';
 
 vi.stubGlobal('localStorage', { getItem: () => null, setItem: () => undefined });
 vi.stubGlobal('document', { documentElement: {}, createElement: () => ({}) });
-const { collectUnsent, shareOut } = await import('./mixedStore.ts');
+const { collectUnsent, isEmpty, shareOut, withdraw } = await import('./mixedStore.ts');
 
 const [OWNER, OTHER, THIRD] = ['owner', 'other', 'third'];
 const REFUSED = { state: 'quarantined', problem: { zh: { code: 'visit.household_unknown' } } };
@@ -112,4 +112,44 @@ test('of an ended device, what its owner has not sent is kept, without what the 
   });
   expect(kept.map(({ id }) => id)).toEqual(['visits/v1', 'visits/v2', 'evidence/p1', 'attestations/a1', 'records/r1']);
   expect(kept.every(({ document }) => !('server' in document))).toBe(true);
+});
+
+function makeTable(rows: { id: string; state?: string }[]) {
+  let stored = rows;
+  return {
+    rows: () => stored,
+    get: async (id: string) => stored.find((row) => row.id === id),
+    toArray: async () => stored,
+    count: async () => stored.length,
+    filter: (keeps: (row: object) => boolean) => ({
+      delete: async () => void (stored = stored.filter((row) => !keeps(row))),
+    }),
+    bulkDelete: async () => undefined,
+    bulkPut: async () => undefined,
+    put: async () => undefined,
+  };
+}
+
+function makeLocal(states: string[]) {
+  const names = ['drafts', 'recordDrafts', 'photos', 'plans', 'rescued', 'repairs'];
+  return {
+    ownerId: OWNER,
+    ...Object.fromEntries(names.map((name) => [name, makeTable([])])),
+    applications: makeTable(states.map((state) => ({ id: state, state }))),
+    transaction: (_mode: string, _tables: object[], steps: () => Promise<void>) => steps(),
+  };
+}
+
+test('signing out keeps an application that the server has not taken, and no other', async () => {
+  const nothing = { find: () => ({ exec: async () => [] }) };
+  const names = ['visits', 'evidence', 'attestations', 'proposals', 'records'];
+  const store = { collections: Object.fromEntries(names.map((name) => [name, nothing])) };
+  const local = makeLocal(['draft', 'waiting', 'refused', 'opened', 'held', 'dismissed']);
+  await withdraw(store as never, local as never);
+  expect(local.applications.rows().map(({ id }) => id)).toEqual(['draft', 'waiting', 'refused']);
+  expect(await isEmpty(local as never)).toBe(false);
+
+  const taken = makeLocal(['opened', 'held', 'dismissed']);
+  await withdraw(store as never, taken as never);
+  expect(await isEmpty(taken as never)).toBe(true);
 });

@@ -21,6 +21,7 @@ import {
   type Rescued,
 } from './localDatabase.ts';
 import { forgetReplication } from './generations.ts';
+import { isApplicationUnsent } from './pending.ts';
 
 const WRITABLE = ['visits', 'evidence', 'attestations', 'proposals', 'records'] as const;
 /** How the server answers a visit that arrives with the token of somebody who did not make it. */
@@ -244,8 +245,10 @@ export async function withdraw(store: RxDatabase<Collections>, local: LocalDatab
     ...begun,
   ]);
   const sent = records.photos.filter((photo) => photo.state === 'sent' && !open.has(photo.visitId));
-  await local.transaction('rw', [local.photos, local.plans, local.rescued, local.repairs], async () => {
+  const tables = [local.photos, local.applications, local.plans, local.rescued, local.repairs];
+  await local.transaction('rw', tables, async () => {
     await local.photos.bulkDelete(sent.map(({ id }) => id));
+    await local.applications.filter((application) => !isApplicationUnsent(application)).delete();
     await local.plans.filter((plan) => plan.changedAt === null).delete();
     await local.rescued.bulkPut(rescued);
     await local.repairs.put({ name: 'rebuilding' });
@@ -255,7 +258,9 @@ export async function withdraw(store: RxDatabase<Collections>, local: LocalDatab
 /** Nothing of a withdrawn store waits for its owner. */
 export async function isEmpty(local: LocalDatabase): Promise<boolean> {
   const counts = await Promise.all(
-    [local.drafts, local.recordDrafts, local.photos, local.plans, local.rescued].map((table) => table.count()),
+    [local.drafts, local.recordDrafts, local.applications, local.photos, local.plans, local.rescued].map((table) =>
+      table.count(),
+    ),
   );
   return counts.every((count) => count === 0);
 }

@@ -1,6 +1,6 @@
 // Which documents have not reached the server yet. Sync, outbox and screens all ask this, so it depends on none of them.
 import { database } from './database.ts';
-import { localDatabase } from './localDatabase.ts';
+import { localDatabase, type Application } from './localDatabase.ts';
 import type { Attestation, Evidence, Proposal, Visit, WorkRecord } from './documents.ts';
 
 /** A submitted visit that the server has not acknowledged with a receipt. */
@@ -25,12 +25,17 @@ export function isRecordRefused({ server }: WorkRecord): boolean {
   return server?.problem !== undefined && server.problem !== null;
 }
 
+/** The server has no application of this: only this phone knows who applies. */
+export function isApplicationUnsent({ state }: Pick<Application, 'state'>): boolean {
+  return state === 'draft' || state === 'waiting' || state === 'refused';
+}
+
 /** The number of documents that have not been pushed, which each pull reports to the server. */
 export async function countPendingRows(): Promise<number> {
   const store = database.value;
   if (!store) return 0;
   const [applications, visits, evidence, attestations, proposals, records] = await Promise.all([
-    localDatabase().applications.where('state').equals('waiting').count(),
+    localDatabase().applications.filter(isApplicationUnsent).count(),
     store.collections.visits.find().exec(),
     store.collections.evidence.find().exec(),
     store.collections.attestations.find().exec(),
