@@ -95,7 +95,7 @@ async def test_an_account_bound_at_the_counter_follows_one_household(services, c
                 )
             )
         ).first()
-    card = next(one.id_number for one in county.residents if one.application_number == other.number)
+    card = next(person.id_number for person in county.residents if person.application_number == other.number)
     answer = await bind(town, f"/desk/v1/households/{other.household_id}/bindings", await shown(client), card)
     assert code_of(answer) == (409, "binding.another_household")
 
