@@ -9,34 +9,38 @@ const INTERVAL_MS = 60_000;
 let running: Promise<void> | null = null;
 let pulledAt = 0;
 
-/** One run at a time: an application is not sent twice side by side. */
-export function syncApplications(): Promise<void> {
-  running ??= sendAndAsk().finally(() => (running = null));
+/** Shows on the screen how a request ended. */
+type Track = <T>(request: Promise<T>) => Promise<T>;
+
+/** One run at a time: an application is not sent twice side by side. Without anything to send or to ask, no request. */
+export function syncApplications(track: Track): Promise<void> {
+  running ??= sendAndAsk(track).finally(() => (running = null));
   return running;
 }
 
-async function sendAndAsk(): Promise<void> {
+async function sendAndAsk(track: Track): Promise<void> {
   const local = localDatabase(); // also when another person's store is opened meanwhile
   for (const application of await local.applications.where('state').equals('waiting').toArray()) {
-    await send(local, application);
+    await putApplication(local, await track(send(local, application)));
   }
   if (Date.now() - pulledAt < INTERVAL_MS || !(await local.applications.where('state').equals('held').count())) return;
-  await askForHeld(local);
+  await track(askForHeld(local));
   pulledAt = Date.now();
 }
 
-async function send(local: LocalDatabase, application: Application): Promise<void> {
+/** The application as the server answered; also as it refused it, which is an answer. */
+async function send(local: LocalDatabase, application: Application): Promise<Application> {
   try {
     const answer = await unwrap(
       openApiFor(local.ownerId).POST('/field/v1/door-applications', { body: application.body! }),
     );
     const { state, number, zh, en, reason } = answer;
     const outcome = { zh, en, reason: reason ?? '' };
-    await putApplication(local, { ...application, state, number, outcome, form: null, body: null });
+    return { ...application, state, number, outcome, form: null, body: null };
   } catch (error) {
     if (!(error instanceof Problem && error.isFinal)) throw error; // sent again with the next sync
     const outcome = { zh: error.sentence, en: error.sentence, reason: '' };
-    await putApplication(local, { ...application, state: 'refused', outcome });
+    return { ...application, state: 'refused', outcome };
   }
 }
 

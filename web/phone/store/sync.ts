@@ -104,7 +104,7 @@ export function syncNow(): void {
 function syncDayPlansAndNotices(): void {
   if (!syncController) return;
   void trackResult(syncDayPlans()).catch(() => undefined);
-  void trackResult(syncApplications()).catch(() => undefined);
+  void syncApplications(trackResult).catch(() => undefined);
   void syncUnorderedKinds().catch(() => undefined); // what it said before stays
   const running = syncController;
   void syncServerFields()
