@@ -4,10 +4,15 @@ import { ref } from 'vue';
 
 export const online = ref(navigator.onLine);
 addEventListener('online', () => (online.value = true));
-addEventListener('offline', () => (online.value = false));
+let lostAt = 0;
+addEventListener('offline', () => {
+  lostAt = performance.now();
+  online.value = false;
+});
 
-export function markReachable(): void {
-  online.value = true;
+/** `begunAt`: when the request began that was answered; an answer from before the network went says nothing of now. */
+export function markReachable(begunAt: number): void {
+  if (begunAt >= lostAt) online.value = true;
 }
 
 export function markUnreachable(): void {

@@ -58,6 +58,7 @@ async function send(input: string | Request, init: RequestInit = {}, personId?: 
   const headers = new Headers(input instanceof Request ? input.headers : init.headers);
   headers.set('Authorization', `Bearer ${token}`);
   headers.set('Accept-Language', languageTag());
+  const begunAt = performance.now();
   let response: Response;
   try {
     response = await fetch(input, { ...init, headers });
@@ -66,7 +67,7 @@ async function send(input: string | Request, init: RequestInit = {}, personId?: 
     markUnreachable();
     throw new Unreachable();
   }
-  recordResponse(response);
+  recordResponse(response, begunAt);
   if (response.status === 401) discardAccessToken(token);
   return response;
 }

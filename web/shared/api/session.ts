@@ -220,6 +220,7 @@ function post(path: string, body: unknown): Promise<unknown> {
 
 async function send(method: string, path: string, body?: string): Promise<unknown> {
   const headers = { 'Content-Type': 'application/json', 'Accept-Language': languageTag() };
+  const begunAt = performance.now();
   let response: Response;
   try {
     response = await fetch(path, { method, headers, ...(body === undefined ? {} : { body }) });
@@ -227,14 +228,14 @@ async function send(method: string, path: string, body?: string): Promise<unknow
     markUnreachable();
     throw new Unreachable();
   }
-  recordResponse(response);
+  recordResponse(response, begunAt);
   if (!response.ok) throw await readProblem(response);
   return response.status === 204 ? null : readJson(response);
 }
 
 /** Record what each response shows: the server is reachable, and its time. */
-export function recordResponse(response: Response): void {
-  markReachable();
+export function recordResponse(response: Response, begunAt: number): void {
+  markReachable(begunAt);
   const date = Date.parse(response.headers.get('Date') ?? '');
   if (!Number.isNaN(date)) state.clockAheadMs = date - Date.now();
 }
