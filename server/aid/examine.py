@@ -17,6 +17,8 @@ from server.aid.homes import is_in_force
 from server.core.working_days import day_of
 from server.models.aid import DEAD_AID_STATES, AidBatch, AidFinding, AidLine, AidLineRecord
 from server.models.evidence import RECORD, Evidence
+from server.models.households import Caseload
+from server.models.people import Staff
 from server.models.records import Record
 from server.policy.resolver import load_policy_values
 from server.records.handouts import says_given
@@ -64,6 +66,7 @@ async def examine_batch(session: AsyncSession, batch: AidBatch, now: datetime, *
         *await _find_same_signature(session, batch),
         *await _find_by_records(session, batch),
         *await _find_unsigned(session, batch, now, is_closing=is_closing),
+        *await _find_after_handover(session, batch),
         *_find_same_recipient(lines),
         *_find_by_line(lines),
         *_find_by_sums(batch, await sum_batch(session, batch.id)),
@@ -176,6 +179,22 @@ async def _find_unsigned(session: AsyncSession, batch: AidBatch, now: datetime, 
     if not is_closing:
         rows = rows.where(Record.submitted_at <= since)
     return [_Found(line_id, "signature_missing", {}) for line_id in await session.scalars(rows)]
+
+
+async def _find_after_handover(session: AsyncSession, batch: AidBatch) -> list[_Found]:
+    """Find handouts that arrived when their author had the home no more: only their phone says when it was."""
+    in_hand = exists().where(
+        Caseload.household_id == AidLine.household_id,
+        Caseload.staff_id == Record.author_id,
+        or_(Caseload.revoked_at.is_(None), Caseload.revoked_at >= Record.submitted_at),
+    )
+    rows = await session.execute(
+        select(AidLine.id, Staff.name)
+        .join(Record, Record.id == AidLine.record_id)
+        .join(Staff, Staff.id == Record.author_id)
+        .where(AidLine.batch_id == batch.id, AidLine.state == "handed_out", ~in_hand)
+    )
+    return [_Found(line_id, "recorded_after_handover", {"name": name}) for line_id, name in rows]
 
 
 async def _find_by_records(session: AsyncSession, batch: AidBatch) -> list[_Found]:

@@ -23,6 +23,9 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         "手机登记列有签名，但签名图片没有传到或无法使用",
         "The phone listed a signature, but its picture has not come or is unusable",
     ),
+    "recorded_after_handover": FindingKind(
+        "手机登记收到时，{name} 已不负责这一户", "When it arrived, {name} had this home no more"
+    ),
     "same_recipient": FindingKind("“{name}”在本批次代领 {count} 户", "{name} received for {count} homes of the batch"),
     "more_than_planned": FindingKind("发放 {given}，核定 {planned}", "{given} were given, {planned} were agreed"),
     "said_not_received": FindingKind("家庭说没有收到", "The household says that it did not receive it"),

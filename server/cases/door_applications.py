@@ -228,12 +228,13 @@ def _as_registered(home: DoorHousehold) -> HouseholdBody:
 
 
 async def _day_at_door(session: AsyncSession, body: ApplyAtDoor, now: datetime) -> date:
-    """The day that the phone says, if its clock can be believed; else today."""
+    """The day that the phone says, where it can be believed and is no longer ago than a phone may sync; else today."""
     keys = ["field.earliest_day", "field.clock_ahead_min"]
     settings = await load_policy_values(session, body.area_code, day_of(now), keys)
     earliest = date.fromisoformat(settings["field.earliest_day"])
     bounds = bound_times(now, earliest, timedelta(minutes=settings["field.clock_ahead_min"]))
-    return min(day_of(believe_time(body.applied_at, bounds, now) or now), day_of(now))
+    applied_at = believe_time(body.applied_at, bounds, now) or now
+    return min(day_of(applied_at), day_of(now)) if applied_at > now - SYNCS_WITHIN else day_of(now)
 
 
 async def _note_papers(

@@ -76,8 +76,7 @@ async def bind_at_counter(
     """Bind the account behind a code to the member with this ID number. Idempotent.
 
     Raises `binding.code_invalid`, `binding.not_a_member`, `binding.no_application`, `binding.another_household`,
-    `case.own_relative`, and
-    `request.rate_limited` after many guesses at a code.
+    `case.own_relative`, and `request.rate_limited` after many guesses at a code.
     """
     # By the day: codes that have just ended are part of a counter's day, and never bar an officer for long.
     lock = lock_subject(services.encryption, "counter-bind", f"{caller.id}:{day_of(now)}")

@@ -339,7 +339,7 @@ async def test_an_amendment_that_is_here_before_the_ledger_looks_is_found(handin
 
 
 async def test_only_homes_in_hand_are_listed_and_follow_whoever_holds_them(handing, phone, system, services):
-    del handing
+    aid, batch = handing
     task = await find_handout_task(phone)
     first, second, third = task["homes"]
     revoked_at = utc_now().replace(microsecond=0) - timedelta(hours=3)
@@ -378,6 +378,9 @@ async def test_only_homes_in_hand_are_listed_and_follow_whoever_holds_them(handi
         outcomes = list(await session.scalars(select(AidLineRecord.outcome).order_by(AidLineRecord.outcome)))
         assert await session.scalar(select(func.count()).select_from(Record)) == 3
     assert outcomes == ["entered", "entered", "repeated"]
+    # When it was, the phone alone says: what arrived after the home was given away is judged by a person.
+    late = [line["lineId"] for line in await aid.findings(batch) if line["code"] == "recorded_after_handover"]
+    assert late == [second["id"]]
 
 
 async def test_one_signature_under_two_homes_and_a_handout_without_one_are_seen(handing, phone, system):

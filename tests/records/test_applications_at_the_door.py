@@ -22,6 +22,7 @@ from server.models.door_applications import DoorApplication
 from server.models.households import Caseload, Household, HouseholdMember
 from server.models.people import Staff, StaffRole
 from server.models.records import Record
+from tests import days
 from tests.makers.records import make_record, push_record
 
 ID_NUMBER = make_id_number("110105", date(1961, 4, 2), 201)
@@ -176,6 +177,13 @@ async def test_a_caseworker_who_no_longer_works_there_gets_no_home_and_later_sen
         homes = update(Caseload).where(Caseload.staff_id == phone.id)
         await session.execute(homes.values(revoked_at=utc_now() - timedelta(days=91)))
     assert (await apply(phone, late)).json()["code"] == "record.area_unknown"
+
+
+async def test_a_day_longer_ago_than_a_phone_may_sync_is_not_believed(phone, desk, services):
+    """Deadlines, and which visits belong to the application, are counted from that day."""
+    body = await make_application(phone, appliedAt=(utc_now() - timedelta(days=200)).isoformat())
+    assert (await apply(phone, body)).json()["state"] == "opened"
+    assert (await desk.http.get(f"/desk/v1/cases/{body['id']}")).json()["appliedOn"] == days.in_days(0).isoformat()
 
 
 @pytest.mark.parametrize(
