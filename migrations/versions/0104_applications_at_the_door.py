@@ -48,10 +48,10 @@ def upgrade() -> None:
 
 def _know(kinds: tuple[str, ...]) -> None:
     """Existing rows fit, so that a table is only locked for a moment; they are verified afterwards."""
-    for table, known in (("task", kinds), ("record", kinds), ("checklist_template", (*VISIT_KINDS, *kinds))):
+    for table, allowed in (("task", kinds), ("record", kinds), ("checklist_template", (*VISIT_KINDS, *kinds))):
         name = f"ck_{table}_kind_is_known"
         op.drop_constraint(op.f(name), table, type_="check")
-        op.create_check_constraint(op.f(name), table, f"kind IN {known}", postgresql_not_valid=True)
+        op.create_check_constraint(op.f(name), table, f"kind IN {allowed}", postgresql_not_valid=True)
         op.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}")
 
 

@@ -16,7 +16,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command("export", short_help="write everything of an area into one file, sealed to a key")
 @click.option("--area", required=True, help="Code of the area: province, city, county, town or village.")
 @click.option("--to", "target", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The new file.")
-@click.option("--key", required=True, type=_FILE, help="Public key of the county: a line age1…, or X25519 in PEM.")
+@click.option("--key", required=True, type=_FILE, help="Public key of the county: a line age1….")
 @click.option("--reason", required=True, prompt="Why (for the audit trail)", help="Stands in the audit trail.")
 def export(area: str, target: Path, key: Path, reason: str) -> None:
     """Write all homes, visits, cases, money, ledgers, records and photos of an area into one file.
@@ -26,16 +26,16 @@ def export(area: str, target: Path, key: Path, reason: str) -> None:
     `import-package` asks for: tell it to the receiver by another way. The digest of the contents is the same in every
     installation that holds the same. Exits 1 when a photo was missing or altered.
     """
-    from server.core.age_files import AgeRefused, read_public_key
+    from server.core.age_files import AgeRefused, public_key_line
     from server.packages.commands import export_area
     from server.packages.files import PackageRefused
 
     try:
-        recipient = read_public_key(key.read_bytes())
+        public_key = public_key_line(key.read_bytes())
         draft = target.with_name(f".{target.name}.partial")
         draft.unlink(missing_ok=True)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            manifest = _run(export_area(settings(), file, area, recipient, reason, _steps()))
+            manifest = _run(export_area(settings(), file, area, public_key, reason, _steps()))
         draft.replace(target)
     except (AgeRefused, PackageRefused) as refused:
         raise click.ClickException(str(refused)) from None
@@ -76,19 +76,6 @@ def import_package(file: Path, private_key: Path, digest: str) -> None:
     click.echo("Now `backfill-photo-features`, and links for the staff.")
 
 
-@click.command("key-fingerprint", short_help="print by what people recognise a public key")
-@click.argument("key", type=_FILE)
-def key_fingerprint(key: Path) -> None:
-    """Print the fingerprint of KEY, which the releaser of an export at the desk types as the county names it."""
-    from server.core.age_files import AgeRefused, read_public_key
-    from server.packages.trail import fingerprint
-
-    try:
-        click.echo(fingerprint(read_public_key(key.read_bytes())))
-    except AgeRefused as refused:
-        raise click.ClickException(str(refused)) from None
-
-
 def _run(work: Any) -> Any:
     from media.store import StoreError
 
@@ -107,4 +94,4 @@ def _steps() -> Any:
     return show
 
 
-COMMANDS = [export, import_package, key_fingerprint]
+COMMANDS = [export, import_package]

@@ -1,7 +1,7 @@
 """Files sealed to a public key in the format of age (age-encryption.org/v1), written and read as a stream.
 
 Whoever holds the private key opens such a file with any program of that format, also without this one. A key is a line
-`age1…` (private `AGE-SECRET-KEY-1…`) or X25519 in PEM, as `openssl genpkey -algorithm X25519` makes it.
+`age1…` (private `AGE-SECRET-KEY-1…`), as `age-keygen` makes it: those programs read no other.
 """
 
 import base64
@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 _VERSION = b"age-encryption.org/v1"
 _CHUNK, _TAG = 64 * 1024, 16
@@ -33,26 +32,15 @@ class AgeRefused(Exception):
 
 
 def read_public_key(text: bytes) -> X25519PublicKey:
-    if text.lstrip().startswith(b"-----"):
-        try:
-            public = load_pem_public_key(text)
-        except ValueError:
-            public = None
-        if not isinstance(public, X25519PublicKey):
-            raise AgeRefused("that is no X25519 public key in PEM")
-        return public
-    return X25519PublicKey.from_public_bytes(_read_bech32(_key_line(text, "age1"), "age"))
+    return X25519PublicKey.from_public_bytes(_read_bech32(public_key_line(text), "age"))
+
+
+def public_key_line(text: bytes) -> str:
+    """Return the key in one spelling, without the comments of its file."""
+    return _key_line(text, "age1")
 
 
 def read_private_key(text: bytes) -> X25519PrivateKey:
-    if text.lstrip().startswith(b"-----"):
-        try:
-            private: Any = load_pem_private_key(text, password=None)
-        except (ValueError, TypeError):
-            private = None
-        if not isinstance(private, X25519PrivateKey):
-            raise AgeRefused("that is no X25519 private key in PEM, or it is encrypted")
-        return private
     return X25519PrivateKey.from_private_bytes(_read_bech32(_key_line(text, "age-secret-key-1"), "age-secret-key-"))
 
 
@@ -62,7 +50,7 @@ def _key_line(text: bytes, prefix: str) -> str:
         word = line.strip()
         if word.lower().startswith(prefix) and word in {word.lower(), word.upper()}:
             return word.lower()
-    raise AgeRefused(f"there is no key: a line {prefix}…, or X25519 in PEM")
+    raise AgeRefused(f"there is no key: a line {prefix}…")
 
 
 def _read_bech32(word: str, prefix: str) -> bytes:
@@ -187,7 +175,7 @@ def _read_header(source: IO[bytes], identity: X25519PrivateKey) -> bytes:
             file_key = _unwrap(arguments, line, identity)
     if file_key is None:
         raise AgeRefused("another key opens this file")
-    if not hmac.compare_digest(_sign(file_key, signed + b"---"), _decode(line[4:].strip())):
+    if not hmac.compare_digest(_encode(_sign(file_key, signed + b"---")), line[4:].strip()):
         raise AgeRefused("the head of the file was altered")
     return file_key
 

@@ -993,9 +993,9 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "package.key_differs": Entry(
         409,
-        "公钥指纹不符",
-        "The fingerprint is not that of the key of this export",
-        "请向县里持有私钥的人当面或电话核对指纹；仍不符的，不要同意。",
+        "公钥最后 16 位不符",
+        "These are not the last letters of the key of this export",
+        "请向县里持有私钥的人当面或电话核对；仍不符的，不要同意。",
         "Compare it with who holds the county's private key, face to face or by telephone; if it still differs, turn "
         "the export down.",
     ),

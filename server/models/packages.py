@@ -27,7 +27,7 @@ class AreaExport(Base):
 
     id: Mapped[Id]
     area_code: Mapped[AreaCode]
-    # As it was given: a line `age1…`, or PEM.
+    # As it was given: a line `age1…`, perhaps with comments.
     public_key: Mapped[str]
     fingerprint: Mapped[str]
     reason: Mapped[str]

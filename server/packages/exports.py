@@ -48,7 +48,7 @@ ExportState = Literal["proposed", "rejected", "accepted", "ready", "failed", "re
 
 
 class ProposeExport(RequestBody):
-    """`public_key`: a line `age1…` or X25519 in PEM; the county keeps the private one. `id` is drawn by the client."""
+    """`public_key`: a line `age1…`; the county keeps the private one. `id` is drawn by the client."""
 
     id: UUID
     area_code: Annotated[str, Meta(pattern="^[0-9]{2,12}$")]
@@ -57,10 +57,13 @@ class ProposeExport(RequestBody):
 
 
 class DecideExport(RequestBody):
-    """A rejection needs a reason; a release the `fingerprint` of the key, as the decider heard it from the county."""
+    """A rejection needs a reason, a release the `fingerprint` of the key as the decider heard it from the county.
+
+    It is the last 16 letters of the line `age1…`; the whole line will do.
+    """
 
     outcome: Literal["accepted", "rejected"]
-    fingerprint: Annotated[str, Meta(max_length=64)] = ""
+    fingerprint: Annotated[str, Meta(max_length=120)] = ""
     reason: Annotated[str, Meta(max_length=1000)] = ""
 
 
@@ -132,13 +135,19 @@ async def propose_export(session: AsyncSession, caller: Caller, body: ProposeExp
             raise Problem("request.idempotency_key_reused")
         return await _load_line(session, caller, body.id)
     try:
-        key = fingerprint(read_public_key(body.public_key.encode()))
+        read_public_key(body.public_key.encode())
     except AgeRefused as refused:
         raise Problem("request.invalid", faults=[Fault("/publicKey", "field.invalid", str(refused))]) from None
     export = AreaExport(
-        id=body.id, area_code=body.area_code, public_key=body.public_key, fingerprint=key, reason=body.reason,
-        state="proposed", proposed_by=caller.id, proposed_at=now,
-    )  # fmt: skip
+        id=body.id,
+        area_code=body.area_code,
+        public_key=body.public_key,
+        fingerprint=fingerprint(body.public_key),
+        reason=body.reason,
+        state="proposed",
+        proposed_by=caller.id,
+        proposed_at=now,
+    )
     session.add(export)
     await session.flush()  # the line is read from the table
     _record(session, caller, Action.PACKAGE_PROPOSED, export, reason=export.reason)
@@ -254,8 +263,7 @@ async def _finish(services: Services, export_id: UUID, manifest: Manifest, size_
         export.digest, export.rows = manifest.digest, manifest.contents.rows()
         export.objects = manifest.contents.objects
         export.faults = len(manifest.faults) + len(manifest.altered_rosters)
-        recipient = read_public_key(export.public_key.encode())
-        record_export(session, None, manifest, export.area_code, recipient, export.reason)
+        record_export(session, None, manifest, export.area_code, export.public_key, export.reason)
 
 
 @jobs.task(RemoveAreaExports, cron="40 18 * * *")

@@ -53,7 +53,7 @@ export_area_exports = build_export_route(
         "地区": lambda line: line.area_name,
         "状态": lambda line: _STATES[line.state],
         "理由": lambda line: line.reason,
-        "公钥指纹": lambda line: line.fingerprint,
+        "公钥最后16位": lambda line: line.fingerprint,
         "提出人": lambda line: line.proposed_by,
         "提出时间": lambda line: line.proposed_at,
         "确认人": lambda line: line.decided_by,

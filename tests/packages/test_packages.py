@@ -9,7 +9,6 @@ from uuid import UUID
 import httpx
 import msgspec
 import pytest
-from cryptography.hazmat.primitives import serialization as s
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from sqlalchemy import delete, select
 
@@ -45,6 +44,7 @@ from server.rosters.examine import load_live_lines, load_parts
 from server.rosters.snapshots import find_altered
 from tests import days
 from tests.backup.conftest import bucket, elsewhere, kit, run, settings
+from tests.core.test_age_files import PRIVATE, PUBLIC
 from tests.makers.cases import VILLAGE
 from tests.makers.rosters import PILOT, RosterOffice
 from tests.phones import step_up
@@ -63,14 +63,11 @@ def test_each_table_is_declared_to_go_along_or_to_stay_with_a_reason():
 
 @pytest.fixture
 def key_files(tmp_path):
-    private = X25519PrivateKey.generate()
-    (tmp_path / "private.pem").write_bytes(
-        private.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption())
-    )
-    (tmp_path / "public.pem").write_bytes(
-        private.public_key().public_bytes(s.Encoding.PEM, s.PublicFormat.SubjectPublicKeyInfo)
-    )
-    return tmp_path / "public.pem", tmp_path / "private.pem"
+    """As `age-keygen` writes them."""
+    public, private = tmp_path / "county.pub", tmp_path / "county.key"
+    public.write_bytes(PUBLIC + b"\n")
+    private.write_bytes(b"# public key: " + PUBLIC + b"\n" + PRIVATE + b"\n")
+    return public, private
 
 
 def test_a_proposed_account_and_whom_a_complaint_is_about_are_sealed_anew():
@@ -340,14 +337,14 @@ async def test_an_export_from_the_desk_takes_two_people_and_the_countys_own_key(
     )
     assert refused.status_code == 404
 
-    # Who releases it hears the fingerprint from the county and does not read it here.
+    # Who releases it hears the letters from the county and does not read it here.
     assert (await other.http.get("/desk/v1/area-exports")).json()["items"][0]["fingerprint"] is None
-    printed = (await run(settings, "key-fingerprint", key_files[0])).strip()
-    assert proposed.json()["fingerprint"] == printed
+    named = PUBLIC[-16:].decode()
+    assert proposed.json()["fingerprint"] == named
     wrong = {"outcome": "accepted", "fingerprint": "0" * 16}
     refused = await other.http.post(f"{path}/decision", json=wrong, headers=await step_up(other.http, other.password))
     assert refused.json()["code"] == "package.key_differs"
-    yes = {"outcome": "accepted", "fingerprint": f" {printed[:8].upper()}-{printed[8:]}"}
+    yes = {"outcome": "accepted", "fingerprint": f" {named[:8].upper()}-{named[8:]}"}
     own = await asker.http.post(f"{path}/decision", json=yes, headers=await step_up(asker.http, asker.password))
     assert own.json()["code"] == "package.second_person"
     assert (await other.http.post(f"{path}/decision", json=yes)).json()["code"] == "auth.step_up_required"

@@ -7,7 +7,7 @@ from tests.web.browser import find_faults
 from tests.web.desk.conftest import dialog_of, open_door, said, shoot
 
 # A public key of the format's own documentation.
-KEY = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+KEY = "age17uaunye8e52c5axm7k24v65578e07ys5vecsxmlv0cv5g8s909mqcqa0kq"
 
 
 async def test_an_export_of_everything_is_proposed_and_waits_for_another_person(at_desk):
@@ -32,13 +32,13 @@ async def test_an_export_of_everything_is_proposed_and_waits_for_another_person(
     await expect(dialog_of(page)).to_contain_text("须由另一人确认")
     await shoot(page, "desk-packages-own")
 
-    # The other person hears the fingerprint from the county: it stands nowhere until they have typed it.
+    # The other person hears the letters from the county: it stands nowhere until they have typed it.
     page = await at_desk("jiangmianyuan", "county_officer")
     await open_door(page, "全部导出")
     await page.get_by_role("row", name="县政府〔文〕2号").press("Enter")
     dialog = dialog_of(page)
     await expect(dialog.get_by_role("button", name="同意导出")).to_be_disabled()
-    await dialog.get_by_label("县里告知的公钥指纹").fill("0000-0000-0000-0000")
+    await dialog.get_by_label("县里告知的公钥最后 16 位").fill("0000-0000-0000-0000")
     await expect(dialog.get_by_role("button", name="同意导出")).to_be_enabled()
     faults["decide"] = await find_faults(page)
     await shoot(page, "desk-packages-decide")

@@ -68,7 +68,7 @@ const FACT_NAMES: Record<string, Message> = {
   handed_out: ['已发放', 'Handed out'],
   household: ['家庭', 'Household'],
   in_bulk: ['批量', 'In bulk'],
-  key: ['公钥指纹', 'Key'],
+  key: ['公钥最后 16 位', 'Last letters of the key'],
   kind: ['类型', 'Kind'],
   lines: ['条数', 'Lines'],
   login: ['登录名', 'Login'],
