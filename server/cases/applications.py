@@ -65,9 +65,18 @@ async def make_application(
     household = await _load_or_create_household(session, encryption, caller, body, now)
     await require_no_other_case(session, household.id)
     today = applied_on or day_of(now)
-    case = CaseFile(
+    number = await _choose_number(session, household.area_code[:6], today, body.number)
+    case = _build_case(body, household, number, today)
+    session.add(case)
+    await session.flush()  # its events refer to it
+    await apply_transition(session, case, "applied", cause="applied", actor_id=caller.id, at=now, caller=caller)
+    return case
+
+
+def _build_case(body: MakeApplication, household: Household, number: str, today: date) -> CaseFile:
+    return CaseFile(
         id=body.id,
-        number=await _choose_number(session, household.area_code[:6], today, body.number),
+        number=number,
         household_id=household.id,
         area_code=household.area_code,
         state="applied",
@@ -81,10 +90,6 @@ async def make_application(
         needs_county_visit=household.relative_on_staff,
         posting_round=0,
     )
-    session.add(case)
-    await session.flush()  # its events refer to it
-    await apply_transition(session, case, "applied", cause="applied", actor_id=caller.id, at=now, caller=caller)
-    return case
 
 
 async def _choose_number(session: AsyncSession, county: str, today: date, entered: str | None) -> str:

@@ -101,15 +101,40 @@ def register(caseworkers):
     return rows, faults
 
 
+async def a_colleague_leaves(office, first, phone, ids, homes):
+    """Friday: the homes go to another, and the phone is signed out."""
+    body = {"reason": "调离", "handTo": ids["乡干1"]}
+    left = (await first.http.post(f"/desk/v1/staff/{ids['乡干0']}/disable", json=body)).json()
+    assert left["households"] == len(homes)
+    assert (await phone.http.get("/auth/v1/me")).status_code == 401
+    link = (await first.http.post(f"/desk/v1/staff/{ids['乡干1']}/reset")).json()
+    await enter(office, link, "worker-1")
+    heir = await office.open_phone("worker-1", GOOD)
+    assert set(homes) <= set(await heir.pull("households"))
+    return heir
+
+
+async def the_register_comes_in(office, first, second, caseworkers):
+    """Wednesday: the register, with thirty faults, all named and no good row among them."""
+    rows, planted = register(caseworkers)
+    assert (len(planted), len(rows) - 1) == (PLANTED, 1200)
+    batch = await preview(first, "register", workbook(*rows, title="云栖县最低生活保障花名册"))
+    refused = []
+    while len(refused) < batch["counts"]["refused"]:
+        refused += await lines_of(first, batch, outcome="refused", limit=200)
+    named = {(fault["address"], fault["code"]) for line in refused for fault in line["faults"]}
+    assert named == {(f"{address[0]}{int(address[1:]) + 1}", code) for address, code in planted}
+    assert batch["counts"] == {"new": HOUSEHOLDS - PLANTED, "refused": PLANTED, "applied": 0}
+    done = await apply(office, second, batch)
+    assert (done["state"], done["counts"]["applied"]) == ("applied", HOUSEHOLDS - PLANTED)
+
+
 async def test_a_county_that_began_empty_is_at_work_within_a_week(office, empty_settings, elsewhere, tmp_path):
     # Monday: the operator, then the administrator.
     output = await run(empty_settings, "setup", "--county", COUNTY, "--names", "浙江省/砚州市/云栖县")
     admin = await enter(office, output[output.index("set-password#") :], "admin")
-    villages = [
-        ["区划代码", "名称"],
-        [TOWN, "禾汀街道"],
-        *([code, f"{place}号村"] for place, code in enumerate(VILLAGES)),
-    ]
+    villages = [["区划代码", "名称"], [TOWN, "禾汀街道"]]
+    villages += [[code, f"{place}号村"] for place, code in enumerate(VILLAGES)]
     county_roles = [{"role": "county_officer", "areaCode": COUNTY}]
     officers = []
     for login in ("county-1", "county-2"):
@@ -128,18 +153,7 @@ async def test_a_county_that_began_empty_is_at_work_within_a_week(office, empty_
     batch = await preview(first, "staff", workbook(*rows))
     assert (await apply(office, first, batch))["counts"]["applied"] == len(VILLAGES)
 
-    # Wednesday: the register, with thirty faults, all named and no good row among them.
-    rows, planted = register(caseworkers)
-    assert (len(planted), len(rows) - 1) == (PLANTED, 1200)
-    batch = await preview(first, "register", workbook(*rows, title="云栖县最低生活保障花名册"))
-    refused = []
-    while len(refused) < batch["counts"]["refused"]:
-        refused += await lines_of(first, batch, outcome="refused", limit=200)
-    named = {(fault["address"], fault["code"]) for line in refused for fault in line["faults"]}
-    assert named == {(f"{address[0]}{int(address[1:]) + 1}", code) for address, code in planted}
-    assert batch["counts"] == {"new": HOUSEHOLDS - PLANTED, "refused": PLANTED, "applied": 0}
-    done = await apply(office, second, batch)
-    assert (done["state"], done["counts"]["applied"]) == ("applied", HOUSEHOLDS - PLANTED)
+    await the_register_comes_in(office, first, second, caseworkers)
 
     # Thursday: a caseworker signs in and finds the homes of the village and the checklists.
     ids = {line["title"]: line["thingId"] for line in await lines_of(first, await of_kind(first, "staff"), limit=50)}
@@ -150,15 +164,7 @@ async def test_a_county_that_began_empty_is_at_work_within_a_week(office, empty_
     assert {home["areaCode"] for home in homes.values()} == {VILLAGES[0]}
     assert {checklist["kind"] for checklist in (await phone.pull("checklists")).values()} >= {"intake", "review"}
 
-    # Friday: a colleague leaves; the homes go to another, and the phone is signed out.
-    body = {"reason": "调离", "handTo": ids["乡干1"]}
-    left = (await first.http.post(f"/desk/v1/staff/{ids['乡干0']}/disable", json=body)).json()
-    assert left["households"] == len(homes)
-    assert (await phone.http.get("/auth/v1/me")).status_code == 401
-    link = (await first.http.post(f"/desk/v1/staff/{ids['乡干1']}/reset")).json()
-    await enter(office, link, caseworkers[1])
-    heir = await office.open_phone(caseworkers[1], GOOD)
-    assert set(homes) <= set(await heir.pull("households"))
+    heir = await a_colleague_leaves(office, first, phone, ids, homes)
 
     people = await visits_are_ordered_made_and_accepted(office, admin, first, heir)
     await the_server_burns_and_phones_go_on(office, empty_settings, elsewhere, people, homes, tmp_path / "backups")

@@ -40,6 +40,22 @@ async def answer_the_questions(page: Page, phone, pictures) -> None:
                 await fill_question(field, question, answers[question["id"]], pictures)
 
 
+async def require_the_address(page):
+    await page.get_by_role("button", name="获取定位").click()
+    await page.get_by_role("button", name="提交").click()
+    await expect(page.get_by_text("填写家庭住址")).to_be_visible()
+
+
+async def look_at_the_slip(page):
+    await expect(page.locator(".slip .lacking li").first).to_be_visible()
+    await expect(page.locator(".slip .lacking")).to_contain_text("诊断证明")
+    await expect(page.locator(".shots li", has_text="严秋禾")).to_have_count(1)
+    assert await look(page, "application-slip") == []
+    await page.emulate_media(media="print")
+    await shoot(page, "phone-application-slip-print", full_page=True)
+    await page.emulate_media(media="screen")
+
+
 async def test_an_application_at_the_door_is_written_offline_and_is_one_case_at_the_desk(
     handset, phone, desk, due, home, pictures
 ):
@@ -50,9 +66,7 @@ async def test_an_application_at_the_door_is_written_offline_and_is_one_case_at_
     await expect(begin).to_be_visible(timeout=30_000)
     await handset.offline()
     await begin.click()
-    await page.get_by_role("button", name="获取定位").click()
-    await page.get_by_role("button", name="提交").click()
-    await expect(page.get_by_text("填写家庭住址")).to_be_visible()
+    await require_the_address(page)
     await write_down_the_home(page)
     await answer_the_questions(page, phone, pictures)
     await page.locator("label.choice:has(input[name^=paper-])").first.click()
@@ -68,13 +82,7 @@ async def test_an_application_at_the_door_is_written_offline_and_is_one_case_at_
     number = page.locator(".slip .number")
     await expect(number).to_be_visible()
     drawn = await number.inner_text()
-    await expect(page.locator(".slip .lacking li").first).to_be_visible()
-    await expect(page.locator(".slip .lacking")).to_contain_text("诊断证明")
-    await expect(page.locator(".shots li", has_text="严秋禾")).to_have_count(1)
-    assert await look(page, "application-slip") == []
-    await page.emulate_media(media="print")
-    await shoot(page, "phone-application-slip-print", full_page=True)
-    await page.emulate_media(media="screen")
+    await look_at_the_slip(page)
 
     await handset.offline(is_offline=False)
     await page.evaluate("dispatchEvent(new Event('online'))")

@@ -101,6 +101,32 @@ async def test_a_new_colleague_opens_the_link_on_a_phone_sets_a_password_and_sig
     assert {name: found for name, found in faults.items() if found} == {}
 
 
+async def map_the_column(page):
+    await expect(page.get_by_text("找不到这些列")).to_be_visible()
+    faults = await find_faults(page)
+    await shoot(page, "desk-import-mapping", full_page=True)
+    await page.get_by_label("姓名").select_option(label="名号")
+    await page.get_by_role("button", name="重新读取").press("Enter")
+    return faults
+
+
+async def look_wide_and_narrow(page):
+    faults = {"preview": await find_faults(page)}
+    await shoot(page, "desk-import-preview", full_page=True)
+    await page.set_viewport_size(NARROW)
+    faults["preview, narrow"] = await find_faults(page)
+    await shoot(page, "desk-import-preview-narrow", full_page=True)
+    await page.set_viewport_size(DESK)
+    return faults
+
+
+async def undo_import(page):
+    await page.get_by_role("button", name="撤销整批导入").press("Enter")
+    await dialog_of(page).get_by_label("原因").fill("名册有误")
+    await dialog_of(page).get_by_role("button", name="撤销整批导入").press("Enter")
+    await said(page, "已撤销")
+
+
 async def test_staff_come_in_from_a_file_with_a_bad_cell_named_and_get_their_slips(at_desk, system):
     page = await at_desk("maohetang", "county_officer")
     await open_door(page, "导入")
@@ -115,22 +141,13 @@ async def test_staff_come_in_from_a_file_with_a_bad_cell_named_and_get_their_sli
     await shoot(page, "desk-imports")
     await page.get_by_role("button", name="上传并预览").click()
 
-    await expect(page.get_by_text("找不到这些列")).to_be_visible()
-    faults["mapping"] = await find_faults(page)
-    await shoot(page, "desk-import-mapping", full_page=True)
-    await page.get_by_label("姓名").select_option(label="名号")
-    await page.get_by_role("button", name="重新读取").press("Enter")
+    faults["mapping"] = await map_the_column(page)
     refused = page.get_by_role("row", name="丙春分")
     await page.get_by_role("button", name="无法导入 1").click()
     await expect(refused).to_contain_text("B4 手机号")
     await expect(refused).to_contain_text("不是电话号码")
     await expect(page.get_by_role("row", name="甲小满")).to_have_count(0)
-    faults["preview"] = await find_faults(page)
-    await shoot(page, "desk-import-preview", full_page=True)
-    await page.set_viewport_size(NARROW)
-    faults["preview, narrow"] = await find_faults(page)
-    await shoot(page, "desk-import-preview-narrow", full_page=True)
-    await page.set_viewport_size(DESK)
+    faults |= await look_wide_and_narrow(page)
 
     await page.get_by_role("button", name="确认导入 2 行").press("Enter")
     await confirm(page, "county_officer")
@@ -144,10 +161,7 @@ async def test_staff_come_in_from_a_file_with_a_bad_cell_named_and_get_their_sli
         await slips.press("Enter")  # the proof of a minute ago serves
     text = words((await (await sheet.value).path()).read_bytes())
     assert {"jia-xiaoman", "yi-lidong"} <= set(re.findall(r"[a-z]+-[a-z]+", text))
-    await page.get_by_role("button", name="撤销整批导入").press("Enter")
-    await dialog_of(page).get_by_label("原因").fill("名册有误")
-    await dialog_of(page).get_by_role("button", name="撤销整批导入").press("Enter")
-    await said(page, "已撤销")
+    await undo_import(page)
     await open_door(page, "导入")
     await expect(page.get_by_role("row", name="名册.xlsx")).to_contain_text("已撤销")
     assert {name: found for name, found in faults.items() if found} == {}

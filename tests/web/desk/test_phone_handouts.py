@@ -1,5 +1,7 @@
 """Aid is handed out on a phone without a network, home by home; the desk sees it once, with its signature."""
 
+import asyncio
+
 from playwright.async_api import Page, expect
 
 from tests.makers.aid import AidOffice
@@ -22,12 +24,35 @@ async def hand_out_to_a_proxy(page: Page) -> list[str]:
     return faults
 
 
+async def find_nobody_at_home(page):
+    await page.locator(".rows .row").first.click()
+    await page.get_by_role("button", name="获取定位").click()
+    await expect(page.get_by_text("精度 ±9 米")).to_be_visible()
+    await page.locator("#q-given_outcome label.choice", has_text="未发放").click()
+    await page.fill("#in-not_given_reason", "家中无人")
+    await page.get_by_role("button", name="提交").click()
+
+
+async def release_to_three(aid, homes):
+    village = next(home["areaCode"] for home in homes if home["areaCode"].startswith(VILLAGE[:9]))
+    ids = [home["id"] for home in homes if home["areaCode"] == village][:3]
+    return await aid.released("temporary", areaCode=village, householdIds=ids, eachFen=200_00, cause="illness")
+
+
+async def wait_for_signature(system, aid, batch):
+    for _ in range(30):
+        await system.run_jobs()
+        lines = await aid.lines(batch)
+        if any(line["hasSignature"] for line in lines):
+            break
+        await asyncio.sleep(1)
+    return lines
+
+
 async def test_homes_are_handed_out_offline_and_reach_the_ledger_once(handset, at_desk, system, phone, due, office):
     aid = AidOffice.of(await office.person("town_officer"), await office.person("county_officer"))
     homes = sorted((await phone.pull("households")).values(), key=lambda home: home["number"])
-    village = next(home["areaCode"] for home in homes if home["areaCode"].startswith(VILLAGE[:9]))
-    ids = [home["id"] for home in homes if home["areaCode"] == village][:3]
-    batch = await aid.released("temporary", areaCode=village, householdIds=ids, eachFen=200_00, cause="illness")
+    batch = await release_to_three(aid, homes)
 
     await handset.stand_at(homes[0], metres_north=30)
     page = await handset.sign_in(due.caseworker_login)
@@ -45,24 +70,14 @@ async def test_homes_are_handed_out_offline_and_reach_the_ledger_once(handset, a
     await page.reload()
     faults += await hand_out_to_a_proxy(page)
     await expect(page.locator(".rows .row", has_text="待上传")).to_have_count(1)
-    await page.locator(".rows .row").first.click()
-    await page.get_by_role("button", name="获取定位").click()
-    await expect(page.get_by_text("精度 ±9 米")).to_be_visible()
-    await page.locator("#q-given_outcome label.choice", has_text="未发放").click()
-    await page.fill("#in-not_given_reason", "家中无人")
-    await page.get_by_role("button", name="提交").click()
+    await find_nobody_at_home(page)
     await expect(page.locator(".rows .row", has_text="待上传")).to_have_count(2)
     faults += await look(page, "handout-offline")
 
     await handset.offline(is_offline=False)
     await page.evaluate("dispatchEvent(new Event('online'))")
     await expect(page.locator(".rows .row", has_text="待上传")).to_have_count(0, timeout=60_000)
-    for _ in range(30):
-        await system.run_jobs()
-        lines = await aid.lines(batch)
-        if sum(line["hasSignature"] for line in lines):
-            break
-        await page.wait_for_timeout(1000)
+    lines = await wait_for_signature(system, aid, batch)
     assert sorted(line["state"] for line in lines) == ["handed_out", "not_handed_out", "planned"]
     await expect(page.locator(".rows .row", has_text="已发放")).to_have_count(1, timeout=60_000)
     faults += await look(page, "handout-sent")
