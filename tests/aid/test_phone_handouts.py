@@ -1,6 +1,7 @@
 """Handouts recorded on a phone become lines of the ledger once, and nothing of what phones say is lost."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
@@ -54,7 +55,7 @@ async def share(services, household_ids):
     return login
 
 
-TO_A_NEIGHBOUR = {
+TO_A_NEIGHBOUR: dict[str, Any] = {
     "given_to": "proxy", "recipient_name": "吴麦青", "recipient_relation": "邻居",
     "given_as_agreed": False, "given_quantity": "150.5",
 }  # fmt: skip
