@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit
 from server.audit.actions import Action
 from server.core.access import Caller, Role, in_areas, readable, require_found, require_role
+from server.core.ages import is_birth_date
 from server.core.database import advisory_lock
 from server.core.encryption import Encryption
 from server.core.errors import Fault, Problem
@@ -258,6 +259,7 @@ async def _write_members(
                 raise Problem("request.invalid", faults=[Fault(f"{where}/id", "id.taken", str(body.id))])
             member = HouseholdMember(id=body.id, household_id=household.id)
             session.add(member)
+        _require_birth_date(member, body, where, today)
         _set_fields(member, body, position)
         if body.id_number is not None:
             _seal_id(encryption, member, body, where, today)
@@ -267,6 +269,23 @@ async def _write_members(
         if member.id_number_index is not None and member.id_number_index in numbers:
             raise Problem("request.invalid", faults=[Fault(f"{where}/idNumber", "member.twice", "idNumber")])
         numbers.add(member.id_number_index)
+
+
+def _require_birth_date(member: HouseholdMember, body: MemberBody, where: str, today: date) -> None:
+    """Refuse a date on which nobody alive was born, and another sex or date than the stored number says.
+
+    Uplifts are paid by age: it is typed only of a person without an ID number.
+    """
+    if body.born_on is not None and body.born_on != member.born_on and not is_birth_date(body.born_on, today):
+        raise Problem("request.invalid", faults=[Fault(f"{where}/bornOn", "member.birth_impossible", "bornOn")])
+    if member.id_number_index is None or body.id_number is not None:
+        return
+    for typed, stored, field, code in (
+        (body.sex, member.sex, "sex", "member.sex_differs"),
+        (body.born_on, member.born_on, "bornOn", "member.birth_differs"),
+    ):
+        if (typed or stored) != stored:
+            raise Problem("request.invalid", faults=[Fault(f"{where}/{field}", code, "idNumber")])
 
 
 def _set_fields(member: HouseholdMember, body: MemberBody, position: int) -> None:

@@ -94,6 +94,31 @@ async def test_a_household_that_receives_changes_its_case_and_applies_anew_only_
     assert answer.status_code == 201, answer.text
 
 
+async def test_an_age_that_money_is_paid_by_is_neither_impossible_nor_typed_over_a_number(office):
+    """Uplifts are paid by age: one year counted by Buddhists makes a child of a man of sixty."""
+    worker = await office.person("caseworker")
+    for born in ("0001-01-01", "1890-01-01", "2569-05-01", "9999-12-31", days.in_days(2).isoformat()):
+        member = {"id": str(new_id()), "name": "农畦笠", "relation": "head", "sex": "male", "bornOn": born}
+        answer, _ = await apply(worker, household=household(members=[member]))
+        assert answer.json()["errors"][0]["code"] == "member.birth_impossible", answer.text
+    answer, body = await apply(worker, household=household(phone=None, bank=None))
+    assert answer.status_code == 201, answer.text
+    path = f"/desk/v1/households/{body['householdId']}"
+    seen = await worker.http.get(path)
+    [member] = seen.json()["members"]
+    keep = {name: member[name] for name in ("id", "name", "relation", "sex", "bornOn")}
+    for change, code in (
+        ({"bornOn": "1940-01-01"}, "member.birth_differs"),
+        ({"sex": "female" if keep["sex"] == "male" else "male"}, "member.sex_differs"),
+        ({"bornOn": "2569-01-01"}, "member.birth_impossible"),
+    ):
+        changed = {"household": household(members=[keep | change], phone=None, bank=None), "reason": "改年龄"}
+        refused = await worker.http.put(path, json=changed, headers={"If-Match": f'"{seen.json()["version"]}"'})
+        assert refused.status_code == 400, refused.text
+        assert refused.json()["errors"][0]["code"] == code, refused.text
+    assert (await worker.http.get(path)).json()["members"] == [member]
+
+
 async def test_whose_household_is_stopped_may_be_a_member_of_another(office, services):
     worker, number = await office.person("caseworker"), id_number(51)
     member = {"name": "农畦笠", "relation": "head", "idNumber": number}

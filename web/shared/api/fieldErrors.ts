@@ -42,6 +42,7 @@ const CODES: Record<string, Message> = {
   'member.known': ['已登记在别的家庭', 'is registered with another household'],
   'member.incomplete': ['要有身份证号，或性别和出生日期', 'needs an ID number, or sex and date of birth'],
   'member.sex_differs': ['与身份证号不符', 'differs from the ID number'],
+  'member.birth_impossible': ['还没到，或早于 125 年前', 'is to come, or more than 125 years ago'],
   'member.birth_differs': ['与身份证号不符', 'differs from the ID number'],
   'month.before_payment': ['早于开始发放的月份', 'is before the first month of payment'],
   'seat.unknown': ['不是这次评议的成员', 'has no seat at this hearing'],
