@@ -5,6 +5,7 @@ each handler: it writes the line, and the audit entries of the request's reading
 before the first byte of the answer leaves.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from msgspec import Struct
 
 from server.audit.reads import Look, ReadAction, log_look, write_after_reading
 from server.core.database import AutocommitPool, LaterStatement
+from server.core.free_text import mask_numbers
 from server.core.paging import Page
 
 # The key of a handler's `opt`.
@@ -25,6 +27,8 @@ READING_METHODS = frozenset({"GET", "HEAD"})
 # Search text may name a person; where a phone stands is of no interest.
 _LEFT_OUT = {"q", "digest"}
 _SUCCESS = range(200, 300)
+# An address may carry fields that no route has.
+_FILTERS_MOST, _FILTER_LONGEST = 30, 200
 
 
 class Reads(Struct, frozen=True):
@@ -78,7 +82,7 @@ def _describe_look(request: Request[Any, Any, Any], declared: Reads, answer: Res
     """Return the look, or None when a pull had nothing to give."""
     content = answer.content
     rows = _rows(content)
-    shown = getattr(answer, "rows_shown", 1 if rows is None else len(rows))
+    shown = getattr(answer, "rows_shown", 1 if rows is None else sum(_homes(row) for row in rows))
     if declared.action == "pulled" and not rows:
         return None
     ids = [value for value in request.path_params.values() if isinstance(value, UUID)]
@@ -103,9 +107,25 @@ def _rows(content: Any) -> Sequence[Any] | None:
     return documents if isinstance(documents, list) else None
 
 
+def _homes(row: Any) -> int:
+    """A task that is done home by home shows each of them."""
+    homes = row.get("homes") if isinstance(row, dict) else None
+    return max(len(homes), 1) if isinstance(homes, list) else 1
+
+
 def select_filters(query: Mapping[str, Any]) -> dict[str, Any]:
     """Return the filters of a request as the read trail keeps them: of a search only that there was one."""
     return {
-        key: "…" if key in _LEFT_OUT else values[0] if isinstance(values, list) and len(values) == 1 else values
-        for key, values in query.items()
+        _shorten(key): "…" if key in _LEFT_OUT else _shorten_all(values)
+        for key, values in itertools.islice(query.items(), _FILTERS_MOST)
     }
+
+
+def _shorten_all(values: Any) -> Any:
+    texts = [_shorten(str(value)) for value in (values if isinstance(values, list) else [values])][:_FILTERS_MOST]
+    return texts[0] if len(texts) == 1 else texts
+
+
+def _shorten(text: str) -> str:
+    """Keep no identity or card number in the trail, whatever a caller writes into an address, and nothing long."""
+    return mask_numbers(text)[:_FILTER_LONGEST]

@@ -14,7 +14,7 @@ from server.core.id_numbers import make_id_number
 from server.core.ids import new_id
 from server.core.job_types import EnterHandouts
 from server.models.aid import AidBatch, AidLine, AidLineRecord
-from server.models.audit import AuditEntry
+from server.models.audit import AuditEntry, ReadEntry
 from server.models.cases import RelativeOnStaff
 from server.models.households import Caseload
 from server.models.people import Staff, StaffRole
@@ -284,6 +284,9 @@ async def test_only_homes_in_hand_are_listed_and_follow_whoever_holds_them(handi
     aid, batch = handing
     task = await find_handout_task(phone)
     first, second, third = task["homes"]
+    async with services.sessions() as session:  # each home that the task shows is one that was looked at
+        shown = select(func.sum(ReadEntry.shown)).where(ReadEntry.actor_id == phone.id, ReadEntry.thing_kind == "tasks")
+        assert await session.scalar(shown) == len(task["homes"])
     revoked_at = utc_now().replace(microsecond=0) - timedelta(hours=3)
     colleague = await system.sign_in(await share(services, [first["householdId"]]), "caseworker")
     async with open_session(services.sessions) as session:

@@ -1,6 +1,6 @@
 """Who reads, is seen: each look at personal data leaves a line, written before the answer leaves; no line, no answer."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from litestar.handlers import HTTPRouteHandler
@@ -11,9 +11,10 @@ from sqlalchemy.exc import IntegrityError
 from server.audit.reads import purge_read_trail
 from server.core.clock import utc_now
 from server.core.database import open_session
+from server.core.id_numbers import make_id_number
 from server.core.ids import new_id
 from server.core.job_types import PurgeReadTrail
-from server.http.reads import READS
+from server.http.reads import READS, select_filters
 from server.models.audit import ReadEntry
 from server.models.households import Household
 from server.models.people import Staff, StaffRole
@@ -76,6 +77,15 @@ async def test_a_list_leaves_one_line_with_its_filters_and_count_and_no_search_t
     assert (line.action, line.thing_kind, line.thing_id) == ("listed", "household", None)
     assert line.shown == len(answer.json()["items"])
     assert line.filters == {"area": "339901", "q": "…", "limit": "7"}
+
+
+def test_what_an_address_says_stays_short_in_the_trail_and_holds_no_number():
+    number = make_id_number("110105", date(1961, 4, 2), 201)
+    kept = select_filters({"area": "339901", "other": number, number: ["a", number], "long": "x" * 6000, "q": number})
+    assert kept["area"] == "339901"
+    assert number not in str(kept)
+    assert len(kept["long"]) == 200
+    assert len(select_filters({str(place): "x" for place in range(5000)})) == 30
 
 
 async def test_a_pull_that_returned_rows_leaves_a_line_and_an_empty_pull_and_a_checklist_none(phone, services):
