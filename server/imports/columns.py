@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from server.core.free_text import mask_numbers
 from server.core.spreadsheet_reader import Cell, Row, Sheet
 
 # Office files have titles and notes above the headings.
@@ -27,6 +28,10 @@ class Column(NamedTuple):
     heading: str
     synonyms: tuple[str, ...] = ()
     is_required: bool = False
+
+
+# Columns, also of further members, whose numbers are sealed, and household numbers, which tell homes apart.
+_KEPT_WHOLE = ("id_number", "card", "number")
 
 
 class CellFault(msgspec.Struct, rename="camel", frozen=True):
@@ -50,7 +55,10 @@ class Line:
         self._headings = headings
 
     def text(self, key: str) -> str:
-        """Return what the cell says, without outer space; empty where there is no such column."""
+        """Return what the cell says, without outer space; empty where there is no such column.
+
+        Identity and card numbers are masked but in their own columns: all others are stored in clear.
+        """
         cell = self._cells.get(key)
         if cell is None:
             return ""
@@ -63,7 +71,8 @@ class Line:
                 "长数字已被表格取整，请以文本重填",
                 "rounded by the spreadsheet: enter it as text",
             )
-        return unicodedata.normalize("NFKC", cell.text).strip()
+        text = unicodedata.normalize("NFKC", cell.text).strip()
+        return text if key.startswith(_KEPT_WHOLE) else mask_numbers(text)
 
     def is_rounded(self, key: str) -> bool:
         """Whether the spreadsheet kept a long number as a number, which has fifteen exact digits; `text` names it."""
@@ -90,7 +99,8 @@ class Line:
 
     def add_fault(self, key: str, code: str, zh: str, en: str) -> None:
         cell = self._cells.get(key)
-        fault = CellFault(cell.address if cell else f"{self.number}", self._headings.get(key, key), code, zh, en)
+        heading = self._headings.get(key, key)
+        fault = CellFault(cell.address if cell else f"{self.number}", heading, code, mask_numbers(zh), mask_numbers(en))
         if fault not in self.faults:
             self.faults.append(fault)
 

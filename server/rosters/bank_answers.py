@@ -19,6 +19,7 @@ from server import audit
 from server.audit.actions import Action
 from server.core.access import Caller
 from server.core.errors import Problem
+from server.core.free_text import mask_numbers
 from server.core.money import parse_amount
 from server.core.spreadsheet_reader import Cell, Row, Sheet, SpreadsheetRefused
 from server.core.spreadsheets import read_spreadsheet
@@ -142,7 +143,7 @@ def _read_row(row: Row, headings: Mapping[str, int], words: AnswerColumns) -> An
         reference.text.strip(),
         parsed.fen if not parsed.warnings else None,
         text_of(words.result),
-        text_of(words.reason) if words.reason else "",
+        mask_numbers(text_of(words.reason)) if words.reason else "",
     )
 
 
@@ -162,7 +163,7 @@ async def _apply(
         if moved not in {"unknown_reference", "repeated"} and row.reference in answered:
             moved = "contradicts"  # two rows of one file say different things
         if line is None or moved not in counts:
-            refused.append(RefusedRow(row.place, row.reference[:40], moved))  # type: ignore[arg-type]
+            refused.append(RefusedRow(row.place, mask_numbers(row.reference)[:40], moved))  # type: ignore[arg-type]
             continue
         counts[moved] += 1
         answered.add(row.reference)
