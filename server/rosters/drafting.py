@@ -117,7 +117,7 @@ def _line_of_plan(roster: Roster, plan: Plan, position: int, is_left_out: bool) 
         "due_fen": sum_kind(plan.parts, "due"),
         "arrears_fen": sum_kind(plan.parts, "arrears"),
         "recovery_fen": sum_kind(plan.parts, "recovery"),
-        "total_fen": sum(part.amount_fen for part in plan.parts),
+        "total_fen": plan.total_fen,
         "ground": plan.ground,
     }
 

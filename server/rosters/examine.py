@@ -68,7 +68,7 @@ async def examine_roster(
         for code, facts in check_line(context)
     ]
     if roster.kind == "monthly":
-        whole = await find_unlisted(session, roster, program, plans, has_lines=bool(lines))
+        whole = await find_unlisted(session, encryption, roster, program, plans, has_lines=bool(lines))
         found += [_Found(household_id, code, facts) for household_id, code, facts in whole]
     await _keep_findings(session, roster, found, now)
     roster.examined_at = now
@@ -85,15 +85,21 @@ async def load_live_lines(session: AsyncSession, roster: Roster) -> list[RosterL
 
 
 async def load_parts(session: AsyncSession, roster: Roster) -> dict[UUID, list[Part]]:
+    """Return the parts of a roster's lines, by line."""
+    return await load_parts_of(session, select(RosterLine.id).where(RosterLine.roster_id == roster.id))
+
+
+async def load_parts_of(session: AsyncSession, line_ids: Select[UUID]) -> dict[UUID, list[Part]]:
+    """Return the parts of lines. As columns, since objects of tens of thousands of parts take seconds."""
+    columns = (RosterPart.month, RosterPart.kind, RosterPart.amount_fen, RosterPart.cause, RosterPart.reason)
     rows = await session.execute(
-        select(RosterPart)
-        .join(RosterLine, RosterLine.id == RosterPart.line_id)
-        .where(RosterLine.roster_id == roster.id)
+        select(RosterPart.line_id, *columns)
+        .where(RosterPart.line_id.in_(line_ids))
         .order_by(RosterPart.month, RosterPart.kind)
     )
     parts: dict[UUID, list[Part]] = {}
-    for (part,) in rows:
-        parts.setdefault(part.line_id, []).append(Part(part.month, part.kind, part.amount_fen, part.cause, part.reason))
+    for line_id, *part in rows:
+        parts.setdefault(line_id, []).append(Part(*part))
     return parts
 
 

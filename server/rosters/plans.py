@@ -37,6 +37,8 @@ ARREARS_MONTHS = "roster.arrears_months"
 # Homes that are read at once.
 _STEP = 1000
 PAID_STATES = ("published", "in_force", "stopped")
+# Decided, and paid once it is disclosed.
+UNPUBLISHED = "confirmed"
 
 
 class Plan(Struct, frozen=True):
@@ -59,13 +61,17 @@ class Plan(Struct, frozen=True):
     # Of more than one case that is paid for the month.
     cases: int
 
+    @property
+    def total_fen(self) -> int:
+        return sum(part.amount_fen for part in self.parts)
+
 
 class _Owing(Struct, frozen=True):
     """What is owed by whom since when: `begun` are areas with their first roster, `earliest` bounds them all.
 
     `shared`: the codes that pay the decided amounts, the program's own among them: a case that changes from rural to
     urban is paid its months once. `by_month` and `rostered` are for what is paid a head or a home: the program as each
-    month's settings have it, and the months of its rosters, by area.
+    month's settings have it, and the months of its rosters, by area. `states`: of the cases whose decisions count.
     """
 
     program: PaymentProgram
@@ -74,24 +80,40 @@ class _Owing(Struct, frozen=True):
     shared: list[str]
     by_month: Mapping[date, PaymentProgram]
     rostered: list[tuple[str, date]]
+    states: tuple[str, ...]
 
 
 async def plan_lines(
     session: AsyncSession, encryption: Encryption, roster: Roster, program: PaymentProgram
 ) -> dict[UUID, Plan]:
     """Return the plan of each home of the roster's area to which the program owes anything, by household."""
+    return await _plan_all(session, encryption, await _load_owing(session, roster, program, PAID_STATES), roster)
+
+
+async def plan_unpublished(
+    session: AsyncSession, encryption: Encryption, roster: Roster, program: PaymentProgram
+) -> dict[UUID, Plan]:
+    """Return the plan of each home with a grant or return that is not disclosed yet, as if it were."""
+    owing = await _load_owing(session, roster, program, (*PAID_STATES, UNPUBLISHED))
+    return await _plan_all(session, encryption, owing, roster, CaseFile.state == UNPUBLISHED)
+
+
+async def _plan_all(
+    session: AsyncSession, encryption: Encryption, owing: _Owing, roster: Roster, *conditions: ColumnElement[bool]
+) -> dict[UUID, Plan]:
     plans: dict[UUID, Plan] = {}
-    owing = await _load_owing(session, roster, program)
     last = UUID(int=0)
     while True:
-        ids = list(await session.scalars(_select_households(roster, program, last)))
+        ids = list(await session.scalars(_select_households(roster, owing, last, *conditions)))
         if not ids:
             return plans
         last = ids[-1]
         plans |= await _plan_homes(session, encryption, roster, owing, ids)
 
 
-async def _load_owing(session: AsyncSession, roster: Roster, program: PaymentProgram) -> _Owing:
+async def _load_owing(
+    session: AsyncSession, roster: Roster, program: PaymentProgram, states: tuple[str, ...]
+) -> _Owing:
     settings = await load_policy_values(session, roster.area_code, roster.month, [ARREARS_MONTHS])
     earliest = add_months(roster.month, -int(settings[ARREARS_MONTHS]))
     by_month: dict[date, PaymentProgram] = {}
@@ -109,6 +131,7 @@ async def _load_owing(session: AsyncSession, roster: Roster, program: PaymentPro
         await list_sharing_programs(session, roster, program),
         by_month,
         rostered,
+        states,
     )
 
 
@@ -140,22 +163,22 @@ async def _load_rostered_months(session: AsyncSession, roster: Roster, earliest:
     return [(area_code, month) for area_code, month in rows]
 
 
-def _select_households(roster: Roster, program: PaymentProgram, last: UUID) -> Any:
+def _select_households(roster: Roster, owing: _Owing, last: UUID, *conditions: ColumnElement[bool]) -> Any:
     return (
         select(CaseFile.household_id)
-        .where(*_is_paid(roster, program), CaseFile.household_id > last)
+        .where(*_is_paid(roster, owing), *conditions, CaseFile.household_id > last)
         .group_by(CaseFile.household_id)
         .order_by(CaseFile.household_id)
         .limit(_STEP)
     )
 
 
-def _is_paid(roster: Roster, program: PaymentProgram) -> list[ColumnElement[bool]]:
+def _is_paid(roster: Roster, owing: _Owing) -> list[ColumnElement[bool]]:
     """Match cases of the area that are paid in the month, or were before it."""
     return [
         CaseFile.area_code.startswith(roster.area_code, autoescape=True),
-        CaseFile.programme.in_(program.homes),
-        CaseFile.state.in_(PAID_STATES),
+        CaseFile.programme.in_(owing.program.homes),
+        CaseFile.state.in_(owing.states),
         may_be_owed(roster.month),
     ]
 
@@ -207,7 +230,7 @@ async def _plan_homes(
 ) -> dict[UUID, Plan]:
     program = owing.program
     # Lines of any case are taken off; so nothing that a case of another programme or area rightly got is claimed back.
-    paid_homes = await load_homes(session, ids, CaseFile.state.in_(PAID_STATES))
+    paid_homes = await load_homes(session, ids, CaseFile.state.in_(owing.states))
     homes = {household_id: _list_own(of_home, roster, program) for household_id, of_home in paid_homes.items()}
     allotted = await load_allotted(session, roster, owing.shared, ids)
     left_out = await _load_left_out(session, roster, ids)

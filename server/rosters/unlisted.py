@@ -9,17 +9,24 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from server.core.encryption import Encryption
 from server.models.cases import CaseFile
 from server.models.households import Household
 from server.models.rosters import SENT_LINE_STATES, Roster, RosterLine
 from server.policy.values import PaymentProgram
-from server.rosters.plans import Plan, may_be_owed
+from server.rosters.plans import UNPUBLISHED, Plan, may_be_owed, plan_unpublished
 
 Unlisted = tuple[UUID | None, str, dict[str, Any]]
 
 
 async def find_unlisted(
-    session: AsyncSession, roster: Roster, program: PaymentProgram, plans: Mapping[UUID, Plan], *, has_lines: bool
+    session: AsyncSession,
+    encryption: Encryption,
+    roster: Roster,
+    program: PaymentProgram,
+    plans: Mapping[UUID, Plan],
+    *,
+    has_lines: bool,
 ) -> list[Unlisted]:
     """Return household, code and facts of each finding: who is owed something and not listed, and a first roster."""
     listed = set(await session.scalars(select(RosterLine.household_id).where(RosterLine.roster_id == roster.id)))
@@ -35,9 +42,12 @@ async def find_unlisted(
         "not_published": await _digest_cases(
             session,
             roster,
-            CaseFile.state == "confirmed",
-            may_be_owed(roster.month),
-            or_(CaseFile.programme.in_(program.homes), CaseFile.programme.is_(None)),
+            CaseFile.state == UNPUBLISHED,
+            or_(
+                CaseFile.household_id.in_(await _list_waiting(session, encryption, roster, program, plans)),
+                # Nobody can say what it is owed.
+                may_be_owed(roster.month) & CaseFile.programme.is_(None),
+            ),
         ),
         "paid_without_case": await _digest_without_case(session, roster),
     }
@@ -45,6 +55,23 @@ async def find_unlisted(
     if has_lines and not await has_earlier_roster(session, roster):
         found.append((None, "first_roster", {"count": len(listed)}))
     return found
+
+
+async def _list_waiting(
+    session: AsyncSession,
+    encryption: Encryption,
+    roster: Roster,
+    program: PaymentProgram,
+    plans: Mapping[UUID, Plan],
+) -> list[UUID]:
+    """Return the homes that would be paid more if their grant or return were disclosed.
+
+    One that is taken up again from a later month, and was paid all months before its stop, waits for nothing.
+    """
+    unpublished = await plan_unpublished(session, encryption, roster, program)
+    return [
+        home for home, plan in unpublished.items() if plan.total_fen > (plans[home].total_fen if home in plans else 0)
+    ]
 
 
 async def _digest_cases(

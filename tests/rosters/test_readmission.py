@@ -64,6 +64,15 @@ async def test_once_checked_nobody_is_taken_back_in(pay):
     assert (await readmit(pay.county, roster, line["householdId"])).json()["code"] == "roster.not_now"
 
 
+async def take_up_again(pay, home):
+    """Stopped from this month, and decided to be paid again from next month; nobody has disclosed it yet."""
+    await pay.decide(home, "stopped", days.month(), 0, ground="moved")
+    await pay.decide(home, "granted", days.month(1), 300_00)
+    async with open_session(pay.services.sessions) as session:
+        values = {"state": "confirmed", "paid_from": days.month(1), "stopped_from": None}
+        await session.execute(update(CaseFile).where(CaseFile.id == home.case_id).values(**values))
+
+
 async def test_what_a_home_was_owed_before_its_stop_does_not_wait_for_its_return(pay):
     """Left out, stopped from the month after, and decided to be paid again from next month."""
     earlier = days.month(-1)
@@ -72,11 +81,7 @@ async def test_what_a_home_was_owed_before_its_stop_does_not_wait_for_its_return
     line = (await pay.lines(roster))[0]
     await pay.town.http.post(f"/desk/v1/rosters/{roster}/left-out", json={"lineId": line["id"], "reason": "账户待核实"})
     home = next(home for home in pay.homes if home.head == line["headName"])
-    await pay.decide(home, "stopped", days.month(), 0, ground="moved")
-    await pay.decide(home, "granted", days.month(1), 300_00)
-    async with open_session(pay.services.sessions) as session:
-        values = {"state": "confirmed", "paid_from": days.month(1), "stopped_from": None}
-        await session.execute(update(CaseFile).where(CaseFile.id == home.case_id).values(**values))
+    await take_up_again(pay, home)
     roster = await pay.make(days.month())
     assert home.head not in {line["headName"] for line in await pay.lines(roster)}
     # What is owed is said while the return is not disclosed yet, though it is to be paid from a later month.
@@ -86,6 +91,21 @@ async def test_what_a_home_was_owed_before_its_stop_does_not_wait_for_its_return
     assert (await pay.act(pay.town, roster, "draft_again")).status_code == 200
     lines = {line["headName"]: line for line in await pay.lines(roster)}
     assert (lines[home.head]["dueFen"], lines[home.head]["arrearsFen"]) == (0, 300_00)
+
+
+async def test_a_home_taken_up_again_later_whose_months_are_all_paid_is_missing_nowhere(pay):
+    await pay.settled(days.month(-1))
+    paid, new = pay.homes[:2]
+    await take_up_again(pay, paid)
+    roster = await pay.make(days.month())
+    assert (await pay.show(roster))["homes"] == 3
+    assert [finding["code"] for finding in await pay.findings(roster)] == []
+    # Another that is owed this month is said, alone.
+    async with open_session(pay.services.sessions) as session:
+        await session.execute(update(CaseFile).where(CaseFile.id == new.case_id).values(state="confirmed"))
+    assert (await pay.act(pay.town, roster, "draft_again")).status_code == 200
+    (finding,) = await pay.findings(roster)
+    assert (finding["code"], finding["zh"][:4]) == ("not_published", "1 户已")
 
 
 async def test_what_was_judged_of_one_person_in_two_homes_is_not_judged_of_another(pay):
