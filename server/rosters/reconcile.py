@@ -21,7 +21,7 @@ from server.models.cases import CaseFile
 from server.models.rosters import SENT_LINE_STATES, Roster, RosterLine
 from server.policy.values import BankForm, PaymentProgram
 from server.rosters.bank_files import read_sums
-from server.rosters.examine import load_live_lines, load_parts
+from server.rosters.examine import load_live_lines, load_parts, load_parts_of
 from server.rosters.homes import amount_in, find_span
 from server.rosters.parts import Part
 from server.rosters.programs import list_programs
@@ -29,6 +29,7 @@ from server.rosters.sending import make_files
 from server.rosters.snapshots import find_altered
 
 _HOMES_AT_ONCE = 500
+Programs = dict[tuple[str, date], PaymentProgram | None]
 
 
 class Fault(Struct, frozen=True):
@@ -133,6 +134,8 @@ class _SentLine(Struct, frozen=True):
 
 async def _replay_homes(session: AsyncSession) -> list[Fault]:
     faults: list[Fault] = []
+    # Of an area and a month, read once for all homes.
+    programs: Programs = {}
     last = UUID(int=0)
     while True:
         ids = list(
@@ -150,7 +153,7 @@ async def _replay_homes(session: AsyncSession) -> list[Fault]:
         last = ids[-1]
         changes = await _load_changes(session, ids)
         for home, lines in (await _load_sent(session, ids)).items():
-            faults += await _replay(session, lines, changes.get(home, {}))
+            faults += await _replay(session, lines, changes.get(home, {}), programs)
 
 
 async def _load_changes(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, dict[UUID, list[BenefitChange]]]:
@@ -169,28 +172,28 @@ async def _load_changes(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID
 
 async def _load_sent(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, list[_SentLine]]:
     """Return the sent lines of each home with their parts, in the order they were sent."""
+    of_homes = CaseFile.household_id.in_(ids), RosterLine.state.in_(SENT_LINE_STATES)
     rows = await session.execute(
         select(RosterLine, Roster, CaseFile.household_id)
         .join(Roster, Roster.id == RosterLine.roster_id)
         .join(CaseFile, CaseFile.id == RosterLine.case_id)
-        .where(
-            CaseFile.household_id.in_(ids),
-            RosterLine.state.in_(SENT_LINE_STATES),
-        )
+        .where(*of_homes)
         .order_by(Roster.sent_at, RosterLine.month)
     )
-    sent = [(line, roster, home) for line, roster, home in rows]
-    parts: dict[UUID, list[Part]] = {}
-    for roster in {roster.id: roster for _, roster, _ in sent}.values():
-        parts |= await load_parts(session, roster)
+    parts = await load_parts_of(
+        session, select(RosterLine.id).join(CaseFile, CaseFile.id == RosterLine.case_id).where(*of_homes)
+    )
     homes: dict[UUID, list[_SentLine]] = {}
-    for line, roster, home in sent:
+    for line, roster, home in rows:
         homes.setdefault(home, []).append(_SentLine(line, roster, parts.get(line.id, [])))
     return homes
 
 
 async def _replay(
-    session: AsyncSession, lines: Sequence[_SentLine], cases: dict[UUID, list[BenefitChange]]
+    session: AsyncSession,
+    lines: Sequence[_SentLine],
+    cases: dict[UUID, list[BenefitChange]],
+    programs: Programs,
 ) -> list[Fault]:
     """Return each part that the decisions of the day don't explain.
 
@@ -199,7 +202,6 @@ async def _replay(
     """
     allotted: dict[tuple[str, date], int] = {}
     parts_of = {sent.line.id: sent.parts for sent in lines}
-    programs: dict[tuple[str, date], PaymentProgram | None] = {}
     faults: list[Fault] = []
     for sent in lines:
         given_up = parts_of.get(sent.line.source_line_id, []) if sent.line.source_line_id else None
@@ -229,16 +231,14 @@ def _amount_of(parts: Sequence[Part], like: Part) -> int:
     return sum(part.amount_fen for part in parts if (part.month, part.kind) == (like.month, like.kind))
 
 
-async def _money_of(
-    session: AsyncSession, sent: _SentLine, month: date, programs: dict[tuple[str, date], PaymentProgram | None]
-) -> tuple[str, date]:
+async def _money_of(session: AsyncSession, sent: _SentLine, month: date, programs: Programs) -> tuple[str, date]:
     """Return what the part is paid of: the decided amounts of a case are one money, whichever program pays them."""
     program = await _load_program(session, sent, sent.roster.month, programs)
     return ("amount" if program is None or program.pays == "amount" else program.code, month)
 
 
 async def _load_program(
-    session: AsyncSession, sent: _SentLine, month: date, programs: dict[tuple[str, date], PaymentProgram | None]
+    session: AsyncSession, sent: _SentLine, month: date, programs: Programs
 ) -> PaymentProgram | None:
     key = (f"{sent.roster.area_code}/{sent.roster.program}", month)
     if key not in programs:
@@ -252,7 +252,7 @@ async def _list_possible(
     sent: _SentLine,
     part: Part,
     cases: dict[UUID, list[BenefitChange]],
-    programs: dict[tuple[str, date], PaymentProgram | None],
+    programs: Programs,
 ) -> list[int]:
     """Return what the month was owed by the decisions of before the day, and by those of that day as well."""
     assert sent.roster.sent_at is not None
