@@ -132,6 +132,8 @@ class RosterLine(Base):
             unique=True,
             postgresql_where=text("state NOT IN ('left_out', 'cancelled')"),
         ),
+        # By which a deleted line is known to be the source of none.
+        Index("ix_roster_line_source", "source_line_id", postgresql_where=text("source_line_id IS NOT NULL")),
         Index("ix_roster_line_home", "household_id", "program", "month"),
         Index("ix_roster_line_month", "month", "area_code"),
     )
@@ -284,7 +286,7 @@ class LateReturn(Base):
 
     id: Mapped[Id]
     roster_id: Mapped[UUID] = mapped_column(ForeignKey("roster.id"))
-    line_id: Mapped[UUID] = mapped_column(ForeignKey("roster_line.id"))
+    line_id: Mapped[UUID] = mapped_column(ForeignKey("roster_line.id"), index=True)
     # The day of the bank's slip, and what it says.
     returned_on: Mapped[date]
     reason: Mapped[str]
