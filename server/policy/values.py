@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from server.core.age_files import AgeRefused, read_public_key
+
 Metres = Annotated[int, Meta(ge=10, le=20_000)]
 Minutes = Annotated[int, Meta(ge=0, le=1440)]
 Hour = Annotated[int, Meta(ge=0, le=23)]
@@ -222,7 +224,10 @@ class AnswerColumns(_StrictStruct, omit_defaults=True):
 
 
 class BankForm(_StrictStruct, omit_defaults=True):
-    """How a bank wants its files. `control` is a first line with the number of lines and their sum."""
+    """How a bank wants its files. `control` is a first line with the number of lines and their sum.
+
+    `public_key`: the bank's key `age1…`. Files leave sealed to it: nobody else opens them, the office neither.
+    """
 
     code: Code
     zh: Text
@@ -235,6 +240,14 @@ class BankForm(_StrictStruct, omit_defaults=True):
     headings: bool = True
     control: Literal["none", "yuan", "fen"] = "none"
     most_lines: Annotated[int, Meta(ge=1, le=50_000)] = 1000
+    public_key: Annotated[str, Meta(max_length=100)] = ""
+
+    def __post_init__(self) -> None:
+        if self.public_key:
+            try:
+                read_public_key(self.public_key.encode())
+            except AgeRefused as refused:
+                raise ValueError(str(refused)) from None
 
 
 class Rounding(_StrictStruct):

@@ -1,7 +1,7 @@
 """Files for a bank, by a form that is data: CSV, fixed width or XLSX, UTF-8 or GBK, with control sums.
 
 Each file is read back before anything is sent: its sum and its number of lines are those of the roster, or there is
-no file.
+no file. Where the bank gives a key, its files leave sealed to it.
 """
 
 import csv
@@ -12,6 +12,7 @@ from decimal import Decimal
 
 import msgspec
 
+from server.core.age_files import AgeWriter, read_public_key
 from server.core.errors import Problem
 from server.core.money import format_yuan
 from server.core.spreadsheet_reader import read_sheets
@@ -46,6 +47,17 @@ def build_files(form: BankForm, lines: Sequence[FileLine]) -> list[bytes]:
     if sums != FileSums(len(lines), sum(line.fen for line in lines)):
         raise _refuse("文件合计与名册不符", "the file's sums are not those of the roster")
     return files
+
+
+def seal_file(form: BankForm, content: bytes) -> bytes:
+    """Return the file as only the bank opens it, where it gave a key. Blocks."""
+    if not form.public_key:
+        return content
+    sealed = io.BytesIO()
+    writer = AgeWriter(sealed, read_public_key(form.public_key.encode()))
+    writer.write(content)
+    writer.finish()
+    return sealed.getvalue()
 
 
 def _build_file(form: BankForm, lines: Sequence[FileLine]) -> bytes:

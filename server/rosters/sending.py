@@ -17,7 +17,7 @@ from server.core.threads import run_in_thread
 from server.models.rosters import DEAD_LINE_STATES, ROSTER_ROLES, Roster, RosterLine
 from server.policy.resolver import load_policy_values
 from server.policy.values import BankForm
-from server.rosters.bank_files import FileLine, build_files
+from server.rosters.bank_files import FileLine, build_files, seal_file
 
 BANK_FORMS = "roster.bank_forms"
 # Whatever the form: nothing on the way may read it as text of another encoding.
@@ -76,6 +76,8 @@ async def take_file(
 ) -> BankFile:
     """Return a file of a sent roster, with whole account numbers. Each look is written to the audit trail.
 
+    Sealed to the key that the bank had given by the day of sending, if any.
+
     Raise `roster.not_now` before it was sent, and `roster.altered` when it is not the file that was sent.
     """
     roster: Roster = require_found(
@@ -95,8 +97,8 @@ async def take_file(
         session, caller, Action.ROSTER_FILE_TAKEN, "roster", roster.id, area_code=roster.area_code, part=part,
         lines=roster.homes, form=form.code,
     )  # fmt: skip
-    name = f"{roster.number}-{part}.{EXTENSIONS[form.format]}"
-    return BankFile(name, files[part - 1])
+    name = f"{roster.number}-{part}.{EXTENSIONS[form.format]}{'.age' if form.public_key else ''}"
+    return BankFile(name, await run_in_thread(seal_file, form, files[part - 1]))
 
 
 async def load_sent_lines(session: AsyncSession, roster: Roster) -> Sequence[RosterLine]:

@@ -6,10 +6,17 @@ import msgspec
 import openpyxl
 import pytest
 
+from server.core.age_files import AgeReader, read_private_key
 from server.core.errors import Problem
 from server.policy.values import BankForm
 from server.rosters.bank_files import FileLine, build_files, read_sums
+from server.rosters.reconcile import reconcile
+from tests import days
+from tests.core.test_age_files import PRIVATE as PRIVATE_KEY
+from tests.core.test_age_files import PUBLIC
+from tests.makers.rosters import PILOT
 
+PUBLIC_KEY = PUBLIC.decode()
 ANSWER = {"reference": "编号", "yuan": "金额", "result": "结果", "paid": ["成功"], "returned": ["失败"]}
 NAMES = {"code": "a", "zh": "某行", "en": "A bank"}
 LINES = [
@@ -92,3 +99,24 @@ def test_what_a_banks_form_cannot_hold_gives_no_file(change, why):
 def test_a_value_with_the_separator_gives_no_file():
     with pytest.raises(Problem):
         build_files(form(**SEPARATED), [msgspec.structs.replace(LINES[0], payee="安|平")])
+
+
+def test_a_key_that_no_file_can_be_sealed_to_is_refused_with_the_form():
+    for key in (PUBLIC_KEY[:-1] + "p", "age1", PRIVATE_KEY.decode()):
+        with pytest.raises(msgspec.ValidationError):
+            form(**SEPARATED, publicKey=key)
+
+
+async def test_where_the_bank_gives_a_key_its_files_leave_sealed_and_it_alone_opens_them(pay, services):
+    columns = [{"field": "reference"}, {"field": "account"}, {"field": "yuan"}]
+    bank = NAMES | {"format": "csv", "answer": ANSWER, "columns": columns, "publicKey": PUBLIC_KEY}
+    await pay.office.rule("roster.bank_forms", [bank], area=PILOT[:6])
+    roster = await pay.sent(days.month())
+    answer = await pay.county.http.get(f"/desk/v1/rosters/{roster}/file")
+    assert answer.headers["content-disposition"].endswith('-1.csv.age"')
+    cards = [home.card.encode() for home in pay.homes]
+    assert not any(card in answer.content for card in cards)
+    opened = AgeReader(io.BytesIO(answer.content), read_private_key(PRIVATE_KEY)).read()
+    assert all(card in opened for card in cards)
+    async with services.sessions() as session:
+        assert (await reconcile(session, services.encryption)).faults == []

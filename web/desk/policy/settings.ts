@@ -95,6 +95,7 @@ const PARTS: Labels = {
   serviceTemplate: ['服务号模板消息', 'Service account, followers'],
   longTerm: ['长期订阅', 'Long-term'],
   sms: ['短信模板', 'Template of the text message'],
+  publicKey: ['银行公钥（age1…）', 'The bank’s key (age1…)'],
   miniprogram: ['小程序订阅消息', 'Mini-program, subscribed'],
   service_subscribe: ['服务号订阅通知', 'Service account, subscribed'],
   service_template: ['服务号模板消息', 'Service account, followers'],
