@@ -29,7 +29,7 @@ from server.policy.resolver import load_policy_values
 from server.policy.values import BankForm
 from server.rosters.actions import PEOPLE, POSSIBLE_IN, ActName
 from server.rosters.bank_answers import RefusedRow
-from server.rosters.sending import list_bank_forms, load_sent_lines
+from server.rosters.sending import are_in_files, list_bank_forms
 
 _NEWEST_FIRST = Keyset(Roster.month, Roster.id, descending=True)
 RosterState = Literal["drafting", "drafted", "prepared", "frozen", "sent", "settled", "cancelled"]
@@ -276,7 +276,8 @@ async def _count_files(session: AsyncSession, roster: Roster) -> int:
     if roster.file_form is None:
         return 0
     most = convert(roster.file_form, BankForm).most_lines
-    return -(-len(await load_sent_lines(session, roster)) // most)
+    lines = await session.scalar(select(func.count()).where(*are_in_files(roster)))
+    return -(-(lines or 0) // most)
 
 
 async def _sum_by(session: AsyncSession, roster: Roster, part: Any) -> list[RosterTotal]:

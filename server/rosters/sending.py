@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
@@ -102,9 +102,10 @@ async def take_file(
 
 
 async def load_sent_lines(session: AsyncSession, roster: Roster) -> Sequence[RosterLine]:
-    rows = await session.scalars(
-        select(RosterLine)
-        .where(RosterLine.roster_id == roster.id, RosterLine.state.not_in(DEAD_LINE_STATES), RosterLine.total_fen > 0)
-        .order_by(RosterLine.position)
-    )
+    rows = await session.scalars(select(RosterLine).where(*are_in_files(roster)).order_by(RosterLine.position))
     return rows.all()
+
+
+def are_in_files(roster: Roster) -> list[ColumnElement[bool]]:
+    """Match the lines that the bank pays."""
+    return [RosterLine.roster_id == roster.id, RosterLine.state.not_in(DEAD_LINE_STATES), RosterLine.total_fen > 0]
